@@ -1,0 +1,38 @@
+# make run: everything; make demo: the story; make test, make check: what CI runs.
+SHELL := /bin/bash
+PYTHON_BIN := .venv/bin/python
+
+.PHONY: help install run demo train test check format clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: .venv/.installed  ## install Python packages into .venv
+
+.venv/.installed: pyproject.toml uv.lock scripts/install
+	@scripts/install
+
+run: install  ## train if needed and start everything until Ctrl-C
+	@$(PYTHON_BIN) -m deploy.run
+
+demo: install  ## play the whole story on a scratch copy: talk, fail, learn, answer
+	@$(PYTHON_BIN) -m deploy.demo
+
+train: install  ## train a model from the working tree
+	@$(PYTHON_BIN) -m rasa train
+
+test: install  ## run all tests
+	@$(PYTHON_BIN) -m pytest
+
+check: install  ## lint, types, import rules
+	@$(PYTHON_BIN) -m ruff check .
+	@$(PYTHON_BIN) -m ruff format --check .
+	@$(PYTHON_BIN) -m mypy learning components actions shop hub webchat deploy
+	@.venv/bin/lint-imports
+
+format: install  ## format the code
+	@$(PYTHON_BIN) -m ruff check --fix .
+	@$(PYTHON_BIN) -m ruff format .
+
+clean:  ## remove the environment, models and state
+	rm -rf .venv models .rasa var results

@@ -1,0 +1,262 @@
+"""The form that collects what a task needs, checks it, and asks before anything is changed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from rasa_sdk import Action, FormValidationAction, Tracker
+from rasa_sdk.events import SlotSet
+from rasa_sdk.executor import CollectingDispatcher
+
+from actions import texts
+from actions.base import YES_NO, Connect, Events, explain
+from actions.conversation import (
+    CHECK,
+    CHECK_REFUSED,
+    CHECK_UNAVAILABLE,
+    clean_email,
+    clean_order_number,
+    clean_reference,
+    email,
+    intent,
+    latest_text,
+    only_value,
+    order_number,
+    task,
+    text_slot,
+)
+from actions.services.shop_api import OrderDetails, ShopError, ShopUnavailable
+from actions.services.shop_client import shop_from_environment
+from actions.tasks import ADDRESS, CONFIRMED, EMAIL, FORM, FREE_TEXT, ISSUE, ORDER, REFERENCE, TASKS
+
+REQUESTED = "requested_slot"
+TELLING_WORDS = 5  # "my lamp arrived with a crack" tells what happened, "damaged item" doesn't
+SHORTEST_ISSUE = 3  # characters; "no" or "?" helps nobody at the desk
+SHORTEST_ADDRESS = 8  # characters; the shortest real address has a street, a number and a town
+
+
+class ValidateSupportForm(FormValidationAction):
+    """Decide what is still missing, and check with the shop what has been given."""
+
+    def __init__(self, connect: Connect = shop_from_environment) -> None:
+        """Remember how to reach the shop; it is reached only when there is something to check."""
+        self._connect = connect
+
+    def name(self) -> str:
+        """Name this action after the form."""
+        return f"validate_{FORM}"
+
+    async def required_slots(
+        self,
+        domain_slots: list[str],
+        dispatcher: CollectingDispatcher,
+        tracker: Tracker,
+        domain: dict[str, Any],
+    ) -> list[str]:
+        """The slots of the current task; none once the shop is known to be away."""
+        current = TASKS.get(task(tracker) or "")
+        check = tracker.get_slot(CHECK)
+        if current is None or check == CHECK_UNAVAILABLE:
+            return []
+        if check == CHECK_REFUSED:
+            return [slot for slot in current.needs if slot not in (ADDRESS, CONFIRMED)]
+        return list(current.needs)
+
+    async def get_validation_events(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> Events:
+        """Start afresh or switch tasks if need be, then check each answer and the answers together."""
+        answered = tracker.slots_to_validate()
+        events: Events = []
+        if tracker.get_slot(REQUESTED) is None:
+            events += _apply(tracker, _fresh_start(tracker))
+        else:
+            events += _apply(tracker, _switch_task(tracker, answered))
+        for slot in answered:
+            check, value = getattr(self, f"validate_{slot}", None), tracker.get_slot(slot)
+            # What a fresh start has just cleared was the answer to an older question.
+            if check and value is not None:
+                events += _apply(tracker, check(value, dispatcher, tracker, domain))
+        events += _apply(tracker, await self._verify(dispatcher, tracker))
+        return events
+
+    def extract_ticket_reference(
+        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Find a ticket reference in the message."""
+        found = clean_reference(latest_text(tracker))
+        return {REFERENCE: found} if found else {}
+
+    def validate_order_number(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept one number of the right shape."""
+        single, several = only_value(value)
+        cleaned = clean_order_number(single) if single else None
+        if cleaned is None:
+            dispatcher.utter_message(text=texts.ONE_NUMBER if several else texts.BAD_NUMBER)
+        return {ORDER: cleaned}
+
+    def validate_email(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept one address of the right shape."""
+        single, _ = only_value(value)
+        cleaned = clean_email(single) if single else None
+        if cleaned is None:
+            dispatcher.utter_message(text=texts.BAD_EMAIL)
+        return {EMAIL: cleaned}
+
+    def validate_ticket_reference(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept a reference of the right shape."""
+        return {REFERENCE: clean_reference(str(value))}
+
+    def validate_issue(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept anything that says something."""
+        return {ISSUE: _long_enough(value, SHORTEST_ISSUE, dispatcher)}
+
+    def validate_new_address(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept anything that could be an address."""
+        return {ADDRESS: _long_enough(value, SHORTEST_ADDRESS, dispatcher)}
+
+    def validate_confirmed(
+        self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Accept yes and no."""
+        return {CONFIRMED: value if value in ("yes", "no") else None}
+
+    async def _verify(self, dispatcher: CollectingDispatcher, tracker: Tracker) -> dict[str, Any]:
+        """Check that number and address belong together, and that the order allows the task."""
+        current = TASKS.get(task(tracker) or "")
+        number, address = order_number(tracker), email(tracker)
+        if current is None or not current.is_personal or number is None or address is None:
+            return {}
+        if text_slot(tracker, CONFIRMED):
+            return {}  # checked before the question was asked, and again by the shop when it acts
+        try:
+            order = await self._connect().order_details(number, address)
+        except ShopUnavailable:
+            return {CHECK: CHECK_UNAVAILABLE}  # the action at the end of the form says so
+        except ShopError as error:
+            return {event["name"]: event["value"] for event in explain(dispatcher, tracker, error)}
+        return {} if _allows(order, current.name) else {CHECK: CHECK_REFUSED}
+
+
+class AskSlot(Action, ABC):
+    """Ask for one slot of the form, in words that fit the task."""
+
+    @property
+    @abstractmethod
+    def slot(self) -> str:
+        """The slot to ask for."""
+
+    def name(self) -> str:
+        """Name this action as the form expects it."""
+        return f"action_ask_{FORM}_{self.slot}"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        """Ask; the first question of a task says what it is for."""
+        current = task(tracker)
+        first = intent(tracker) == current
+        dispatcher.utter_message(
+            text=texts.question(
+                self.slot,
+                current,
+                first,
+                number=order_number(tracker) or "",
+                email=email(tracker) or "",
+                address=text_slot(tracker, ADDRESS) or "",
+            ),
+            buttons=YES_NO if self.slot == CONFIRMED else None,
+        )
+        return []
+
+
+class AskOrderNumber(AskSlot):
+    """Ask for the order number."""
+
+    slot = ORDER
+
+
+class AskEmail(AskSlot):
+    """Ask for the email address."""
+
+    slot = EMAIL
+
+
+class AskIssue(AskSlot):
+    """Ask what happened."""
+
+    slot = ISSUE
+
+
+class AskNewAddress(AskSlot):
+    """Ask for the new address."""
+
+    slot = ADDRESS
+
+
+class AskTicketReference(AskSlot):
+    """Ask for the ticket reference."""
+
+    slot = REFERENCE
+
+
+class AskConfirmed(AskSlot):
+    """Ask for a yes before anything is changed."""
+
+    slot = CONFIRMED
+
+
+def _apply(tracker: Tracker, values: dict[str, Any]) -> Events:
+    """Make new values visible to the next check, and report them."""
+    tracker.slots.update(values)
+    return [SlotSet(name, value) for name, value in values.items()]
+
+
+def _fresh_start(tracker: Tracker) -> dict[str, Any]:
+    """Clear the answers of an earlier task; a message that tells what happened counts as the description."""
+    current = TASKS.get(task(tracker) or "")
+    message = latest_text(tracker)
+    tells = (
+        current is not None
+        and current.first_message_tells
+        and intent(tracker) == current.name
+        and len(message.split()) >= TELLING_WORDS
+    )
+    return {CHECK: None, CONFIRMED: None, ADDRESS: None, ISSUE: message if tells else None}
+
+
+def _switch_task(tracker: Tracker, answered: dict[str, Any]) -> dict[str, Any]:
+    """Follow a customer who asks for something else instead of answering the question."""
+    wanted, requested = intent(tracker), tracker.get_slot(REQUESTED)
+    if wanted not in TASKS or requested in answered or requested in FREE_TEXT:
+        return {}
+    if wanted == task(tracker):
+        # Repeating the wish is no answer; setting the slot again makes the form repeat its question.
+        return {"task": wanted}
+    return {"task": wanted, CHECK: None, CONFIRMED: None, ADDRESS: None, ISSUE: None}
+
+
+def _allows(order: OrderDetails, name: str) -> bool:
+    """Whether the order is in a state that allows the task."""
+    if name in ("cancel_order", "change_delivery_address"):
+        return order.can_cancel
+    if name == "return_item":
+        return order.can_return
+    return True
+
+
+def _long_enough(value: object, shortest: int, dispatcher: CollectingDispatcher) -> str | None:
+    text = str(value).strip()
+    if len(text) >= shortest:
+        return text
+    dispatcher.utter_message(text=texts.TOO_SHORT)
+    return None

@@ -1,0 +1,1 @@
+"""Rasa graph components, channels and response generation of the assistant."""

@@ -1,0 +1,52 @@
+"""`make run`: everything on one machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import typer
+
+from deploy.stack import Ports, Stack
+from learning.errors import EvergreenError
+
+
+def main(
+    free_ports: bool = typer.Option(False, "--free-ports", help="Use any free ports, not the usual ones."),
+) -> None:
+    """Train if needed, start every part, print the addresses, and stop all of it on Ctrl-C."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stack = Stack(Path.cwd(), Ports.free() if free_ports else Ports(), say=lambda line: print(line, flush=True))
+    try:
+        stack.train_if_needed()
+        stack.start()
+        print(_addresses(stack), flush=True)
+        while not stop.wait(1.0):
+            stack.check()
+        print("stopping", flush=True)
+    except EvergreenError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(1) from None
+    finally:
+        stack.stop()
+
+
+def _addresses(stack: Stack) -> str:
+    return f"""
+Evergreen is up.
+  chat      {stack.bot_url}/webhooks/webchat/
+  hub       {stack.hub_url}/  (demo login: demo / {stack.demo_password})
+  shop      {stack.shop_url}/openapi.json
+  bot       {stack.bot_url}/webhooks/rest/webhook  (REST channel)
+  logs      {stack.state / "log"}
+Rasa's HTTP API wants the token in EVERGREEN_BOT_TOKEN; for `python -m learning retrain` in another terminal:
+  export EVERGREEN_BOT_TOKEN={stack.token} EVERGREEN_BOT_URL={stack.bot_url}
+Ctrl-C stops everything."""
+
+
+if __name__ == "__main__":
+    typer.run(main)

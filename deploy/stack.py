@@ -1,0 +1,247 @@
+"""The processes of the assistant: started in order, watched, and stopped cleanly."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import yaml
+
+from learning.errors import EvergreenError
+
+READY_SECONDS = 180  # a model loads in ten seconds on two cores; slow disks take longer
+STOP_SECONDS = 15  # Sanic finishes open requests first
+TAIL_LINES = 15
+HOST = "127.0.0.1"
+
+
+class StackError(EvergreenError):
+    """A process of the stack did not start or stopped by itself."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where each part listens."""
+
+    shop: int = 8081
+    actions: int = 5055
+    bot: int = 5005
+    hub: int = 8080
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Return ports that nothing listens on now."""
+        with _bound(4) as numbers:
+            return cls(*numbers)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process: its command, and the address that answers once it is ready (None: no address)."""
+
+    name: str
+    command: tuple[str, ...]
+    ready: str | None
+
+
+@dataclass
+class Stack:
+    """All parts of one project, with its state under `state` and its logs under `state`/log."""
+
+    root: Path
+    ports: Ports = field(default_factory=Ports)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    say: Callable[[str], None] = print
+
+    def __post_init__(self) -> None:
+        self.state = self.root / "var"
+        self.token = secrets.token_urlsafe(24)
+        self.demo_password = secrets.token_urlsafe(9)
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def shop_url(self) -> str:
+        """Address of the shop."""
+        return f"http://{HOST}:{self.ports.shop}"
+
+    @property
+    def bot_url(self) -> str:
+        """Address of the Rasa server."""
+        return f"http://{HOST}:{self.ports.bot}"
+
+    @property
+    def hub_url(self) -> str:
+        """Address of the hub."""
+        return f"http://{HOST}:{self.ports.hub}"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that every part gets: who is where, and the secrets of this run."""
+        chosen = {
+            "EVERGREEN_SHOP_URL": self.shop_url,
+            "EVERGREEN_BOT_URL": self.bot_url,
+            "EVERGREEN_BOT_TOKEN": self.token,
+            "EVERGREEN_HUB_DEMO_PASSWORD": self.demo_password,
+            "SANIC_HOST": HOST,  # the action server listens on every address otherwise
+            "RASA_TELEMETRY_ENABLED": "false",
+            "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "PYTHONUNBUFFERED": "1",
+        }
+        return {**self.environ, **chosen}
+
+    def parts(self) -> list[Part]:
+        """Return the parts in the order in which they start."""
+        python = sys.executable
+        ports = self.ports
+        bot = (
+            *(python, "-m", "rasa", "run", "--enable-api", "--auth-token", self.token),
+            *("--interface", HOST, "--port", str(ports.bot), "--model", "models"),
+            *("--endpoints", str(self._endpoints()), "--credentials", "credentials.yml"),
+        )
+        at = ("--host", HOST, "--port")
+        return [
+            Part("shop", (python, "-m", "shop", *at, str(ports.shop)), f"{self.shop_url}/healthz"),
+            Part(
+                "actions",
+                (python, "-m", "rasa", "run", "actions", "--port", str(ports.actions)),
+                f"http://{HOST}:{ports.actions}/health",
+            ),
+            Part("bot", bot, f"{self.bot_url}/"),
+            Part("hub", (python, "-m", "hub", *at, str(ports.hub)), f"{self.hub_url}/login"),
+            Part("schedule", (python, "-m", "learning", "schedule"), None),
+        ]
+
+    def train_if_needed(self) -> None:
+        """Train a first model where there is none.
+
+        Raises:
+            StackError: `rasa train` failed.
+        """
+        if any((self.root / "models").glob("*.tar.gz")):
+            return
+        self.say("training the first model (about a minute)")
+        log = self._log("train")
+        with log.open("wb") as out:
+            command = [sys.executable, "-m", "rasa", "train"]
+            done = subprocess.run(
+                command, cwd=self.root, env=self.environment(), stdout=out, stderr=subprocess.STDOUT, check=False
+            )
+        if done.returncode:
+            raise StackError(f"failed with exit code {done.returncode}:\n{_tail(log)}", "rasa train", f"read {log}")
+
+    def start(self) -> None:
+        """Start every part and wait until each answers.
+
+        Raises:
+            StackError: a port is taken, or a part stopped or did not answer in time.
+        """
+        for name in ("shop", "actions", "bot", "hub"):
+            port = getattr(self.ports, name)
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port)) == 0:
+                    raise StackError(
+                        "is taken by another program", f"port {port} ({name})", "stop it, or use `--free-ports`"
+                    )
+        for part in self.parts():
+            with self._log(part.name).open("wb") as out:
+                self._running[part.name] = subprocess.Popen(
+                    part.command,
+                    cwd=self.root,
+                    env=self.environment(),
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
+                )
+        for part in self.parts():
+            self._wait_ready(part)
+
+    def check(self) -> None:
+        """Raise `StackError` if a part has stopped by itself."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                log = self._log(name)
+                raise StackError(f"stopped with exit code {process.returncode}:\n{_tail(log)}", name, f"read {log}")
+
+    def stop(self) -> None:
+        """Stop every part, the last started first; one that does not end in time is killed."""
+        for process in reversed(self._running.values()):
+            _signal(process, signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in reversed(self._running.values()):
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(process, signal.SIGKILL)
+                process.wait()
+        self._running.clear()
+
+    def _wait_ready(self, part: Part) -> None:
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            self.check()
+            if part.ready is None or _answers(part.ready):
+                self.say(f"{part.name} is up")
+                return
+            if time.monotonic() > deadline:
+                log = self._log(part.name)
+                raise StackError(f"did not answer within {READY_SECONDS} s:\n{_tail(log)}", part.name, f"read {log}")
+            time.sleep(0.2)
+
+    def _endpoints(self) -> Path:
+        """Return the endpoints file: the project's own, or a copy with this run's port of the action server."""
+        own = self.root / "endpoints.yml"
+        if self.ports.actions == Ports().actions:
+            return own
+        content = yaml.safe_load(own.read_text("utf-8"))
+        content["action_endpoint"]["url"] = f"http://{HOST}:{self.ports.actions}/webhook"
+        copy = self.state / "endpoints.yml"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(yaml.safe_dump(content), "utf-8")
+        return copy
+
+    def _log(self, name: str) -> Path:
+        path = self.state / "log" / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+@contextmanager
+def _bound(count: int) -> Iterator[list[int]]:
+    """Hold `count` free ports open at once, so that no number is given twice."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind((HOST, 0))
+        yield [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Signal the whole group: Rasa and uvicorn may have children."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-TAIL_LINES:])

@@ -1,0 +1,1 @@
+"""The loop that learns from conversations: mine, propose, review, publish, retrain."""

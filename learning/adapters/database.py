@@ -1,0 +1,148 @@
+"""The connection to the learning database: opening, migrating, transactions, and errors that say what to do."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from learning.adapters import schema
+from learning.errors import StoreError
+
+IMMEDIATE = "evergreen_immediate"
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+class Database:
+    """An SQLite or PostgreSQL database at the newest migration.
+
+    Raises:
+        StoreError: it cannot be opened, read or written.
+
+    """
+
+    def __init__(self, url: str) -> None:
+        self._item = "learning database " + re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+        try:
+            parsed = sa.engine.make_url(url)
+        except ArgumentError as error:
+            raise StoreError("is not a database URL", self._item, "correct store.url or EVERGREEN_STORE_URL") from error
+        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        if self._is_sqlite and parsed.database:
+            try:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    f"cannot be made ({error.strerror})", self._item, "check the folder's rights"
+                ) from error
+        self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=not self._is_sqlite)
+        # Two readers that both turn into writers would fail each other: writers take the lock at once.
+        self._writer = self._engine.execution_options(**{IMMEDIATE: True})
+        if self._is_sqlite:
+            sa.event.listen(self._engine, "connect", _prepare_sqlite)
+            # pysqlite's own transaction handling starts too late; see SQLAlchemy's SQLite page.
+            sa.event.listen(self._engine, "begin", _begin)
+        self._migrate()
+
+    def _migrate(self) -> None:
+        try:
+            with self._engine.connect() as connection:
+                present = sa.inspect(connection).has_table("alembic_version")
+                revision = (
+                    connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() if present else None
+                )
+            config = Config()
+            config.set_main_option("script_location", str(MIGRATIONS))
+            if revision == _head(config):
+                return
+            with self.write() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"was made by another version of Evergreen ({error})",
+                self._item,
+                "update Evergreen, or restore a backup",
+            ) from error
+        except SQLAlchemyError as error:
+            raise self._error(error) from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for reading."""
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._error(error) from error
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that is committed at the end, rolled back on any error."""
+        try:
+            with self._writer.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise self._error(error) from error
+
+    def _error(self, error: SQLAlchemyError) -> StoreError:
+        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        if "readonly" in cause or "read-only" in cause:
+            return StoreError("is read-only", self._item, "give this user the right to write it; nothing was changed")
+        return StoreError(f"failed ({cause})", self._item, "check that the database is up; nothing was half-written")
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Let readers go on while one writes, and wait instead of failing when two write."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 10000")
+    # A read-only file cannot change its journal; the first write will say so clearly.
+    with contextlib.suppress(sqlite3.OperationalError):
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(IMMEDIATE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _head(config: Config) -> str | None:
+    return ScriptDirectory.from_config(config).get_current_head()
+
+
+def chunks(items: Sequence[str], size: int = 400) -> Iterator[list[str]]:
+    """Yield `items` in lists short enough for one statement's parameters."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def get_meta(connection: Connection, key: str) -> str | None:
+    """Return the value of `key`, None if it was never set."""
+    value = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar()
+    return None if value is None else str(value)
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Set `key`."""
+    upsert(connection, schema.meta, "key", {"key": key, "value": value})
+
+
+def upsert(connection: Connection, table: sa.Table, key: str, row: Mapping[str, Any]) -> None:
+    """Update the row with this `key`, or insert it."""
+    changed = connection.execute(sa.update(table).where(table.c[key] == row[key]).values(**row))
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(table), dict(row))

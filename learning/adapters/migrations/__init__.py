@@ -1,0 +1,1 @@
+"""Alembic migrations of the learning database; run when the store is opened."""

@@ -1,0 +1,120 @@
+"""Training and querying models outside the running server, each in a process of its own.
+
+The process keeps TensorFlow's memory and Rasa's import out of the loop, and lets the running bot be.
+Run as `python -m learning.adapters.rasa_nlu MODEL` it reads a JSON list of texts and prints predictions:
+this is the one place outside `components/` that imports Rasa.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from learning.errors import TrainingError
+from learning.model import Prediction
+from learning.settings import Settings
+
+TRAIN_TIMEOUT = 3600  # seconds
+PREDICT_TIMEOUT = 600  # seconds
+MARK = b"\x1epredictions\x1e"  # parts the result from whatever libraries print
+
+
+class RasaNlu:
+    """Runs Rasa in child processes from the project's root."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._root = settings.root.resolve()
+        self._project = settings.project
+
+    def train(self, training_data: Path, model: Path) -> None:
+        """Train on `training_data` with the project's config and domain, and write the archive to `model`.
+
+        Raises:
+            TrainingError: Rasa failed; its last words are in the message, all of them in the log beside `model`.
+
+        """
+        model.parent.mkdir(parents=True, exist_ok=True)
+        log = model.with_suffix(".log")
+        command = [
+            *(sys.executable, "-m", "rasa", "train"),
+            *("--config", self._project.config, "--domain", self._project.domain),
+            *("--data", str(training_data.resolve()), "--out", str(model.parent.resolve())),
+            *("--fixed-model-name", model.name.removesuffix(".tar.gz")),
+        ]
+        with log.open("wb") as out:
+            code = self._run(command, "rasa train", TRAIN_TIMEOUT, stdout=out, stderr=subprocess.STDOUT).returncode
+        if code != 0 or not model.exists():
+            lines = log.read_text("utf-8", "replace").strip().splitlines()
+            raise TrainingError(
+                f"failed with exit code {code} ({lines[-1] if lines else 'no output'})",
+                "rasa train",
+                f"read {log}; the running model is untouched",
+            )
+
+    def predict(self, model: Path, texts: Sequence[str]) -> list[Prediction]:
+        """Return how `model` by itself, without the overlay, understands each text.
+
+        Raises:
+            TrainingError: the model cannot be loaded.
+
+        """
+        command = [sys.executable, "-m", "learning.adapters.rasa_nlu", str(model.resolve())]
+        done = self._run(
+            command, f"model {model.name}", PREDICT_TIMEOUT, input=orjson.dumps(list(texts)), capture_output=True
+        )
+        _, mark, payload = done.stdout.partition(MARK)
+        if done.returncode != 0 or not mark:
+            lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise TrainingError(
+                f"cannot be loaded ({lines[-1] if lines else 'no output'})", f"model {model}", "train it again"
+            )
+        return [Prediction(**item) for item in orjson.loads(payload)]
+
+    def _run(self, command: list[str], item: str, timeout: int, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(
+                command, cwd=self._root, env=_environment(os.environ), timeout=timeout, check=False, **options
+            )
+        except subprocess.TimeoutExpired as error:
+            raise TrainingError(f"took more than {timeout} s and was stopped", item, "look for what hangs") from error
+
+
+def _environment(base: Mapping[str, str]) -> dict[str, str]:
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "SQLALCHEMY_SILENCE_UBER_WARNING": "1", "RASA_TELEMETRY_ENABLED": "false"}
+    return {**base, **quiet, "EVERGREEN_OVERLAY": "off"}
+
+
+def main() -> None:
+    """Load the model named on the command line, read texts from standard input, print predictions."""
+    import asyncio
+
+    from rasa.core.agent import Agent
+    from rasa.shared.constants import INTENT_MESSAGE_PREFIX
+
+    agent = Agent.load(sys.argv[1])
+    texts = orjson.loads(sys.stdin.buffer.read())
+
+    async def predict_all() -> list[dict[str, object]]:
+        found: list[dict[str, object]] = []
+        for text in texts:
+            # A leading slash would be read as an intent, not as a message.
+            parsed = await agent.parse_message(text.lstrip(INTENT_MESSAGE_PREFIX))
+            intent = parsed.get("intent") or {}
+            name = intent.get("name") or ""
+            selected = (parsed.get("response_selector") or {}).get(name) or {}
+            key = (selected.get("response") or {}).get("intent_response_key")
+            found.append({"text": text, "label": key or name, "confidence": float(intent.get("confidence") or 0.0)})
+        return found
+
+    predictions = asyncio.run(predict_all())
+    sys.stdout.buffer.write(MARK + orjson.dumps(predictions))
+
+
+if __name__ == "__main__":
+    main()

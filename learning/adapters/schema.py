@@ -1,0 +1,183 @@
+"""The tables of the learning database."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """Aware UTC in Python, naive UTC in the database (SQLite knows no zones)."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Store UTC without its zone; a naive time would be a mistake of the caller."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone; pass an aware time")
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        """Return the time as aware UTC."""
+        return value.replace(tzinfo=timezone.utc) if value is not None else None
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """Plain JSON text, the same on SQLite and PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        """Encode; tuples become lists."""
+        return None if value is None else orjson.dumps(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        """Decode."""
+        return None if value is None else orjson.loads(value)
+
+
+Id = sa.String(16)
+metadata = sa.MetaData()
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("signal_id", Id, primary_key=True),
+    sa.Column("turn_id", Id, nullable=False, index=True),
+    sa.Column("sender", Id, nullable=False, index=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("intent", sa.String(255), nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("channel", sa.String(64), nullable=False),
+)
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("sender", Id, primary_key=True),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("failed_turns", sa.Integer, nullable=False),
+    sa.Column("last_at", UtcTime),
+)
+good_turns = sa.Table(
+    "good_turns",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("sender", Id, nullable=False, index=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+)
+gaps = sa.Table(
+    "gaps",
+    metadata,
+    sa.Column("gap_id", Id, primary_key=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("intent", sa.String(255)),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("priority", sa.String(16), nullable=False),
+    sa.Column("people", sa.Integer, nullable=False),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("first_seen", UtcTime, nullable=False),
+    sa.Column("last_seen", UtcTime, nullable=False),
+)
+members = sa.Table(
+    "gap_members",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("gap_id", Id, nullable=False, index=True),
+)
+proposals = sa.Table(
+    "proposals",
+    metadata,
+    sa.Column("proposal_id", Id, primary_key=True),
+    sa.Column("gap_id", Id, nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("examples", Json, nullable=False),
+    sa.Column("answer", sa.Text),
+    sa.Column("sources", Json, nullable=False),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("score_parts", Json, nullable=False),
+    sa.Column("people", sa.Integer, nullable=False),
+    sa.Column("turns", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("deferred_until", UtcTime),
+    sa.Column("deferred_turns", sa.Integer),
+    sa.Column("replay", Json),
+)
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("proposal_id", Id, nullable=False, index=True),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("content", Json, nullable=False),
+)
+entries = sa.Table(
+    "entries",
+    metadata,
+    sa.Column("entry_id", Id, primary_key=True),
+    sa.Column("proposal_id", Id, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("examples", Json, nullable=False),
+    sa.Column("answer", sa.Text),
+    sa.Column("vectors", sa.LargeBinary),
+    sa.Column("encoder", sa.String(255), nullable=False),
+    sa.Column("release", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+)
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("entry_id", Id, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("commit", sa.String(64)),
+)
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("what", sa.String(64), nullable=False),
+    sa.Column("item", sa.String(255), nullable=False),
+    sa.Column("before", sa.String(32), nullable=False),
+    sa.Column("after", sa.String(32), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence_hash", sa.String(64), nullable=False),
+    sa.Column("previous_hash", sa.String(64), nullable=False),
+    sa.Column("row_hash", sa.String(64), nullable=False),
+)
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("job", sa.String(32), nullable=False),
+    sa.Column("started", UtcTime, nullable=False),
+    sa.Column("finished", UtcTime, nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("summary", Json, nullable=False),
+)

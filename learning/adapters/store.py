@@ -1,0 +1,385 @@
+"""The learning database: everything the loop remembers, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from learning.adapters import schema
+from learning.adapters.audit_log import HEAD, append_row, content_hash, find_problems
+from learning.adapters.database import Database, chunks, get_meta, set_meta, upsert
+from learning.adapters.rows import conversation_row, decision_row, failed_turns, proposal_row, to_proposal
+from learning.errors import NotFound, StoreError
+from learning.model import (
+    AuditRow,
+    Conversation,
+    Decision,
+    Entry,
+    FailedTurn,
+    Gap,
+    GapKind,
+    GoodTurn,
+    Priority,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Release,
+    Signal,
+)
+from learning.overlay import pack_vectors
+
+WATERMARK = "tracker_watermark"
+OVERLAY_VERSION = "overlay_version"
+GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
+
+
+class Store:
+    """Reads and writes the loop's records; each writing method is one transaction.
+
+    Raises:
+        StoreError: the database cannot be opened, read or written.
+
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    # --- reading conversations -----------------------------------------------------------------
+
+    def watermark(self) -> int:
+        """Return the last row id of the tracker store that was mined."""
+        with self._database.read() as connection:
+            return int(get_meta(connection, WATERMARK) or 0)
+
+    def save_batch(
+        self,
+        conversations: Sequence[tuple[Conversation, Sequence[Signal]]],
+        good_turns: Sequence[GoodTurn],
+        watermark: int,
+    ) -> tuple[int, int]:
+        """Replace what is kept of `conversations` and advance the watermark; return (signals, new ones).
+
+        Of the turns that went well only the `GOOD_TURNS_KEPT` with the smallest ids stay: ids are hashes,
+        so that this is a uniform sample which does not depend on how the store was read.
+        """
+        found = [signal for _, signals in conversations for signal in signals]
+        senders = [conversation.sender for conversation, _ in conversations]
+        good = schema.good_turns
+        with self._database.write() as connection:
+            known: set[str] = set()
+            for chunk in chunks(senders):
+                rows = connection.execute(
+                    sa.select(schema.signals.c.signal_id).where(schema.signals.c.sender.in_(chunk))
+                )
+                known |= {row.signal_id for row in rows}
+                for table in (schema.signals, schema.conversations, good):
+                    connection.execute(sa.delete(table).where(table.c.sender.in_(chunk)))
+            if found:
+                connection.execute(sa.insert(schema.signals), [asdict(signal) for signal in found])
+            if conversations:
+                connection.execute(sa.insert(schema.conversations), [conversation_row(*item) for item in conversations])
+            if good_turns:
+                connection.execute(sa.insert(good), [asdict(turn) for turn in good_turns])
+            kept = sa.select(good.c.turn_id).order_by(good.c.turn_id).limit(GOOD_TURNS_KEPT)
+            connection.execute(sa.delete(good).where(good.c.turn_id.notin_(kept.subquery().select())))
+            set_meta(connection, WATERMARK, str(watermark))
+        return len(found), sum(signal.signal_id not in known for signal in found)
+
+    def good_turns(self) -> list[GoodTurn]:
+        """Return the sample of turns that went well."""
+        with self._database.read() as connection:
+            return [
+                GoodTurn(row.turn_id, row.sender, row.text, row.label)
+                for row in connection.execute(sa.select(schema.good_turns).order_by(schema.good_turns.c.turn_id))
+            ]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many conversations, turns and failed turns have been mined."""
+        table = schema.conversations
+        query = sa.select(
+            sa.func.count().label("conversations"),
+            sa.func.coalesce(sa.func.sum(table.c.turns), 0).label("turns"),
+            sa.func.coalesce(sa.func.sum(table.c.failed_turns), 0).label("failed_turns"),
+        )
+        with self._database.read() as connection:
+            return {key: int(value) for key, value in dict(connection.execute(query).one()._mapping).items()}
+
+    def signal_counts(self) -> dict[str, int]:
+        """Return the number of signals of each kind."""
+        query = sa.select(schema.signals.c.kind, sa.func.count().label("n")).group_by(schema.signals.c.kind)
+        with self._database.read() as connection:
+            return {row.kind: row.n for row in connection.execute(query)}
+
+    # --- gaps ----------------------------------------------------------------------------------
+
+    def ungrouped_turns(self) -> list[FailedTurn]:
+        """Return the failed turns that belong to no gap yet."""
+        absent = sa.not_(sa.exists().where(schema.members.c.turn_id == schema.signals.c.turn_id))
+        with self._database.read() as connection:
+            return failed_turns(connection, absent)
+
+    def turns_of_gaps(self) -> dict[str, list[FailedTurn]]:
+        """Return the failed turns of every gap."""
+        with self._database.read() as connection:
+            gap_of = {row.turn_id: row.gap_id for row in connection.execute(sa.select(schema.members))}
+            turns = failed_turns(connection, schema.signals.c.turn_id.in_(sa.select(schema.members.c.turn_id)))
+        grouped: dict[str, list[FailedTurn]] = {}
+        for turn in turns:
+            grouped.setdefault(gap_of[turn.turn_id], []).append(turn)
+        return grouped
+
+    def gaps(self) -> dict[str, Gap]:
+        """Return every gap by id."""
+        with self._database.read() as connection:
+            members: dict[str, list[str]] = {}
+            for row in connection.execute(sa.select(schema.members)):
+                members.setdefault(row.gap_id, []).append(row.turn_id)
+            return {
+                row.gap_id: Gap(
+                    gap_id=row.gap_id,
+                    kind=GapKind(row.kind),
+                    name=row.name,
+                    intent=row.intent,
+                    priority=Priority(row.priority),
+                    turn_ids=tuple(sorted(members.get(row.gap_id, ()))),
+                    people=row.people,
+                    first_seen=row.first_seen,
+                    last_seen=row.last_seen,
+                )
+                for row in connection.execute(sa.select(schema.gaps))
+            }
+
+    def save_gaps(self, gaps: Sequence[Gap], members: Mapping[str, str]) -> int:
+        """Write gaps and which turn belongs to which; return how many gaps are new."""
+        with self._database.write() as connection:
+            known = {row.gap_id for row in connection.execute(sa.select(schema.gaps.c.gap_id))}
+            for gap in gaps:
+                row = {
+                    "gap_id": gap.gap_id,
+                    "kind": gap.kind.value,
+                    "intent": gap.intent,
+                    "name": gap.name,
+                    "priority": gap.priority.value,
+                    "people": gap.people,
+                    "turns": len(gap.turn_ids),
+                    "first_seen": gap.first_seen,
+                    "last_seen": gap.last_seen,
+                }
+                upsert(connection, schema.gaps, "gap_id", row)
+            taken = {row.turn_id for row in connection.execute(sa.select(schema.members.c.turn_id))}
+            fresh = [{"turn_id": turn, "gap_id": gap} for turn, gap in members.items() if turn not in taken]
+            if fresh:
+                connection.execute(sa.insert(schema.members), fresh)
+        return sum(gap.gap_id not in known for gap in gaps)
+
+    # --- proposals and decisions ---------------------------------------------------------------
+
+    def proposals(self) -> list[Proposal]:
+        """Return every proposal, the best score first."""
+        query = sa.select(schema.proposals).order_by(schema.proposals.c.score.desc(), schema.proposals.c.proposal_id)
+        with self._database.read() as connection:
+            return [to_proposal(row) for row in connection.execute(query)]
+
+    def proposal(self, prefix: str) -> Proposal:
+        """Return the proposal whose id starts with `prefix`.
+
+        Raises:
+            NotFound: none does, or more than one.
+
+        """
+        found = [proposal for proposal in self.proposals() if prefix and proposal.proposal_id.startswith(prefix)]
+        if len(found) == 1:
+            return found[0]
+        what = f"fits {len(found)} proposals" if found else "is no proposal"
+        raise NotFound(what, f"id {prefix!r}", "take an id from `python -m learning review list`")
+
+    def save_proposals(self, proposals: Sequence[Proposal], at: datetime) -> int:
+        """Write new proposals and refresh waiting ones; what people decided is never touched."""
+        new = 0
+        with self._database.write() as connection:
+            for proposal in proposals:
+                table = schema.proposals
+                row = connection.execute(
+                    sa.select(table.c.state, table.c.created_at).where(table.c.proposal_id == proposal.proposal_id)
+                ).first()
+                if row is None:
+                    new += 1
+                    connection.execute(sa.insert(table), proposal_row(proposal))
+                    evidence = content_hash(*proposal.examples, proposal.answer or "")
+                    append_row(connection, at, "miner", "propose", proposal.proposal_id, "", "pending", "", evidence)
+                elif ProposalState(row.state) is ProposalState.PENDING:
+                    content = {**proposal_row(proposal), "created_at": row.created_at}
+                    connection.execute(
+                        sa.update(table).where(table.c.proposal_id == proposal.proposal_id).values(**content)
+                    )
+        return new
+
+    def save_decision(self, before: Proposal, after: Proposal, decision: Decision) -> None:
+        """Record what a person decided; a proposal that someone else has moved meanwhile is refused."""
+        with self._database.write() as connection:
+            self._change_state(connection, before, after)
+            connection.execute(sa.insert(schema.decisions), decision_row(decision))
+            append_row(
+                connection,
+                decision.at,
+                decision.who,
+                decision.action.value,
+                after.proposal_id,
+                before.state.value,
+                after.state.value,
+                decision.reason,
+                content_hash(*after.examples, after.answer or ""),
+            )
+
+    def reopen_deferred(self, before: Proposal, after: Proposal, at: datetime) -> None:
+        """Put a deferred proposal back in the queue."""
+        with self._database.write() as connection:
+            self._change_state(connection, before, after)
+            append_row(connection, at, "miner", "reopen", after.proposal_id, "deferred", "pending", "due", "")
+
+    def _change_state(self, connection: Connection, before: Proposal, after: Proposal) -> None:
+        table = schema.proposals
+        changed = connection.execute(
+            sa.update(table)
+            .where(table.c.proposal_id == before.proposal_id, table.c.state == before.state.value)
+            .values(**proposal_row(after))
+        )
+        if changed.rowcount != 1:
+            raise StoreError(
+                f"is no longer {before.state.value}: somebody else decided first",
+                f"proposal {before.proposal_id}",
+                "look at it again with `python -m learning review show`",
+            )
+
+    # --- entries and releases ------------------------------------------------------------------
+
+    def publish(
+        self, before: Proposal, after: Proposal, entry_id: str, vectors: Any, encoder: str, who: str, at: datetime
+    ) -> Release:
+        """Make a decided proposal live: entry, release, overlay version and audit in one transaction."""
+        with self._database.write() as connection:
+            number = int(connection.execute(sa.select(sa.func.max(schema.releases.c.number))).scalar() or 0) + 1
+            release = Release(number, entry_id, who, at)
+            self._change_state(connection, before, after)
+            row = {
+                "entry_id": entry_id,
+                "proposal_id": after.proposal_id,
+                "kind": after.kind.value,
+                "label": after.label,
+                "examples": after.examples,
+                "answer": after.answer if after.kind is ProposalKind.ANSWER else None,
+                "vectors": pack_vectors(vectors),
+                "encoder": encoder,
+                "release": number,
+                "state": ProposalState.PUBLISHED.value,
+            }
+            upsert(connection, schema.entries, "entry_id", row)
+            connection.execute(sa.insert(schema.releases), asdict(release))
+            _bump_overlay(connection)
+            evidence = content_hash(*after.examples, after.answer or "")
+            append_row(
+                connection,
+                at,
+                who,
+                "publish",
+                entry_id,
+                before.state.value,
+                after.state.value,
+                f"release {number}",
+                evidence,
+            )
+        return release
+
+    def move_entry(self, entry: Entry, to: ProposalState, who: str, what: str, reason: str, at: datetime) -> None:
+        """Absorb, withdraw or bring back an entry with its proposal; the overlay changes with it."""
+        with self._database.write() as connection:
+            table = schema.entries
+            changed = connection.execute(
+                sa.update(table)
+                .where(table.c.entry_id == entry.entry_id, table.c.state == entry.state.value)
+                .values(state=to.value)
+            )
+            if changed.rowcount != 1:
+                raise StoreError(f"is no longer {entry.state.value}", f"entry {entry.entry_id}", "look at it again")
+            connection.execute(
+                sa.update(schema.proposals)
+                .where(schema.proposals.c.proposal_id == entry.proposal_id)
+                .values(state=to.value)
+            )
+            _bump_overlay(connection)
+            append_row(connection, at, who, what, entry.entry_id, entry.state.value, to.value, reason, "")
+
+    def entries(self, *states: ProposalState) -> list[Entry]:
+        """Return the entries in the given states (all without any), in the order of their release."""
+        query = sa.select(schema.entries).order_by(schema.entries.c.release)
+        if states:
+            query = query.where(schema.entries.c.state.in_([state.value for state in states]))
+        with self._database.read() as connection:
+            return [
+                Entry(
+                    entry_id=row.entry_id,
+                    proposal_id=row.proposal_id,
+                    kind=ProposalKind(row.kind),
+                    label=row.label,
+                    examples=tuple(row.examples),
+                    answer=row.answer,
+                    release=row.release,
+                    state=ProposalState(row.state),
+                )
+                for row in connection.execute(query)
+            ]
+
+    def releases(self) -> list[Release]:
+        """Return all releases, the newest first."""
+        query = sa.select(schema.releases).order_by(schema.releases.c.number.desc())
+        with self._database.read() as connection:
+            return [Release(row.number, row.entry_id, row.who, row.at, row.commit) for row in connection.execute(query)]
+
+    def mark_committed(self, commit: str) -> None:
+        """Note the commit that carries every release which had none yet."""
+        table = schema.releases
+        with self._database.write() as connection:
+            connection.execute(sa.update(table).where(table.c.commit.is_(None)).values(commit=commit))
+
+    def overlay_version(self) -> int:
+        """Return the version that running bots compare with theirs."""
+        with self._database.read() as connection:
+            return int(get_meta(connection, OVERLAY_VERSION) or 0)
+
+    # --- runs and audit ------------------------------------------------------------------------
+
+    def record_run(
+        self, job: str, started: datetime, finished: datetime, outcome: str, summary: Mapping[str, Any]
+    ) -> None:
+        """Note how a job of the loop ended."""
+        with self._database.write() as connection:
+            row = {"job": job, "started": started, "finished": finished, "outcome": outcome, "summary": dict(summary)}
+            connection.execute(sa.insert(schema.runs), row)
+
+    def last_run(self, job: str) -> Mapping[str, Any] | None:
+        """Return the newest run of `job`, None if there was none."""
+        query = sa.select(schema.runs).where(schema.runs.c.job == job).order_by(schema.runs.c.number.desc()).limit(1)
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+            return dict(row._mapping) if row else None
+
+    def audit_rows(self) -> list[AuditRow]:
+        """Return the audit log from its beginning."""
+        query = sa.select(schema.audit).order_by(schema.audit.c.seq)
+        with self._database.read() as connection:
+            return [AuditRow(**dict(row._mapping)) for row in connection.execute(query)]
+
+    def verify_audit(self) -> list[str]:
+        """Return what is wrong with the audit log, one sentence a row; empty if it is whole."""
+        rows = self.audit_rows()
+        with self._database.read() as connection:
+            return find_problems(rows, get_meta(connection, HEAD))
+
+
+def _bump_overlay(connection: Connection) -> None:
+    set_meta(connection, OVERLAY_VERSION, str(int(get_meta(connection, OVERLAY_VERSION) or 0) + 1))

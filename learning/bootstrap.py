@@ -1,0 +1,66 @@
+"""The only place where adapters are chosen and wired."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+from learning.adapters.encoder import OnnxEncoder
+from learning.adapters.git_branch import GitBranch
+from learning.adapters.project import LEARNED_FOLDER, Project
+from learning.adapters.rasa_nlu import RasaNlu
+from learning.adapters.rasa_server import RasaServer
+from learning.adapters.store import Store
+from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
+from learning.pipeline import Loop
+from learning.privacy import PatternRedactor
+from learning.settings import Settings, load_settings
+
+
+def utc_now() -> datetime:
+    """Return the time as aware UTC."""
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True)
+class App:
+    """The built objects of one process."""
+
+    settings: Settings
+
+    @cached_property
+    def loop(self) -> Loop:
+        """The learning loop on this project's database, tracker store and files."""
+        settings = self.settings
+        return Loop(
+            settings=settings,
+            store=Store(settings.store.url),
+            open_tracker=self.open_tracker,
+            encoder=OnnxEncoder(),
+            redactor=PatternRedactor(),
+            project=Project(settings),
+            host=GitBranch(settings.root, settings.review.branch, f"{settings.project.data}/{LEARNED_FOLDER}"),
+            now=utc_now,
+        )
+
+    @cached_property
+    def nlu(self) -> RasaNlu:
+        """Rasa in child processes."""
+        return RasaNlu(self.settings)
+
+    @cached_property
+    def server(self) -> RasaServer:
+        """The running Rasa server."""
+        return RasaServer(self.settings.bot.url, self.settings.bot.token)
+
+    def open_tracker(self) -> SqlTrackerEvents:
+        """Open the tracker store that `endpoints.yml` names."""
+        endpoints = self.settings.path(self.settings.project.endpoints)
+        return SqlTrackerEvents(tracker_url(endpoints, self.settings.root))
+
+
+def build(root: Path = Path(".")) -> App:
+    """Read the settings in `root`; nothing is opened before it is used."""
+    return App(load_settings(root))

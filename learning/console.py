@@ -1,0 +1,152 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from learning.metrics import Status
+from learning.model import Gap, Proposal, ProposalKind
+from learning.retrain import RetrainReport
+
+WARN_BELOW = 60  # a score under it carries a warning
+
+out = Console(highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a record, or a list of records, as JSON."""
+    sys.stdout.write(orjson.dumps(_plain(value), option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
+
+
+@contextmanager
+def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Give a function that shows the step at work: a spinner on a terminal, plain lines elsewhere."""
+    if quiet:
+        yield lambda step: None
+    elif out.is_terminal:
+        with out.status("starting") as spinner:
+            yield lambda step: spinner.update(escape(step))
+    else:
+        yield lambda step: out.print(escape(step))
+
+
+def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
+    """Print a table of proposals."""
+    if not proposals:
+        out.print("No proposals wait. `python -m learning mine` looks for new ones.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "state", "score", "people", "priority", "what", "first example"):
+        table.add_column(heading, justify="right" if heading in ("score", "people") else "left", no_wrap=True)
+    for proposal in proposals:
+        gap = gaps[proposal.gap_id]
+        score = f"{proposal.score}{' !' if proposal.score < WARN_BELOW else ''}"
+        example = proposal.examples[0] if proposal.examples else ""
+        table.add_row(
+            *(proposal.proposal_id[:8], proposal.state.value, score, str(proposal.people), gap.priority.value),
+            *(escape(proposal.label), escape(example[:60])),
+        )
+    out.print(table)
+
+
+def show_proposal(proposal: Proposal, gap: Gap) -> None:
+    """Print one proposal with its evidence."""
+    kind = "a new question" if proposal.kind is ProposalKind.ANSWER else "more examples of a known intent"
+    out.print(f"[bold]{proposal.proposal_id}[/bold]  {escape(proposal.label)}  ({kind}, {proposal.state.value})")
+    out.print(
+        f"gap: {escape(gap.name)}, {gap.priority.value}; {proposal.turns} messages of {proposal.people} people"
+        f" between {gap.first_seen:%Y-%m-%d %H:%M} and {gap.last_seen:%Y-%m-%d %H:%M} UTC"
+    )
+    parts = ", ".join(f"{part.name} {part.value:.2f} x {part.share:.2f}" for part in proposal.score_parts)
+    out.print(f"score: {proposal.score} of 100 ({parts}); a prior by hand, not yet calibrated on decisions")
+    if proposal.score < WARN_BELOW:
+        out.print(f"[yellow]warning: the score is under {WARN_BELOW}; read the examples closely[/yellow]")
+    if proposal.replay:
+        result = proposal.replay
+        out.print(f"replay: fixes {result.fixed} of {result.failures}, breaks {result.broken} of {result.successes}")
+        for text in result.broken_texts:
+            out.print(f"  would break: {escape(text)}")
+    out.print("examples:")
+    for example in proposal.examples:
+        out.print(f"  - {escape(example)}")
+    if proposal.kind is ProposalKind.ANSWER:
+        out.print(
+            f"answer: {escape(proposal.answer)}" if proposal.answer else "answer: none yet; write one with --answer"
+        )
+        for source in proposal.sources:
+            out.print(f"  from {escape(source.document)} ({source.similarity:.2f}): {escape(source.sentence)}")
+
+
+def show_retrain(report: RetrainReport) -> None:
+    """Print how a retraining ended."""
+    out.print(escape(report.comparison.reason))
+    for text in report.comparison.lost:
+        out.print(f"  lost:   {escape(text)}")
+    for text in report.comparison.gained:
+        out.print(f"  gained: {escape(text)}")
+    if report.model is None:
+        out.print("The gate blocked the new model; the old one goes on running.")
+        return
+    out.print(f"now running: {report.model.name}")
+    for entry in report.absorbed:
+        out.print(f"absorbed: {escape(entry.label)} ({entry.entry_id[:8]})")
+    for entry in report.kept:
+        out.print(f"stays in the overlay: {escape(entry.label)} ({entry.entry_id[:8]})")
+
+
+def show_status(status: Status) -> None:
+    """Print where the loop stands."""
+    out.print(
+        f"conversations  {status.conversations} ({status.turns} messages, {status.failed_turns} failed,"
+        f" {100 * status.failure_rate:.1f} %)"
+    )
+    if status.missing_conversations:
+        out.print(
+            f"               little data yet: {status.missing_conversations} conversations are missing for firm numbers"
+        )
+    signals = ", ".join(f"{kind} {count}" for kind, count in sorted(status.signals.items()))
+    out.print(f"signals        {signals or 'none'}")
+    out.print(f"gaps           {len(status.gaps)}")
+    for gap in status.gaps[:10]:
+        out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {escape(gap.name)}")
+    proposals = ", ".join(f"{state} {count}" for state, count in sorted(status.proposals.items()))
+    out.print(f"proposals      {proposals or 'none'}")
+    out.print(
+        f"live overlay   {len(status.live)} entries, version {status.overlay_version}; absorbed {status.absorbed}"
+    )
+    for entry in status.live:
+        out.print(f"               {entry.entry_id[:8]}  {escape(entry.label)}")
+    for name, run in (("mined", status.last_mine), ("retrained", status.last_retrain)):
+        out.print(
+            f"last {name:<9} {run['finished']:%Y-%m-%d %H:%M} UTC, {run['outcome']}" if run else f"last {name:<9} never"
+        )
+    if status.audit_problems:
+        out.print(f"[red]audit          {'; '.join(status.audit_problems)}[/red]")
+    else:
+        out.print("audit          whole")

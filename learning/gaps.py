@@ -1,0 +1,207 @@
+"""Failed turns become gaps: a known intent said in an unknown way, a new need, or noise.
+
+The metric is learned from what is labelled already: embeddings are whitened with the within-class
+covariance of the known intents' examples (as in linear discriminant analysis), so that differences which
+do not tell known intents apart do not tell new needs apart either.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from learning.model import Example, FailedTurn, Gap, GapKind, Priority, content_id
+from learning.ports import Encoder
+from learning.settings import GapSettings
+from learning.texts import key_phrase
+from learning.vectors import Vectors
+
+SHRINKAGE = 0.05  # measured on CLINC150: less lets rare directions explode, more forgets the labels
+NEIGHBOURS = 5  # known examples that vote on an intent
+AGREEMENT = 4  # of them that must name the same intent
+MAX_CLUSTERED = 5000  # average linkage holds n^2/2 distances: 5,000 messages are 100 MB
+
+
+class Metric:
+    """Maps unit vectors (n, d) into the space where distance means a different need."""
+
+    def __init__(self, vectors: Vectors, labels: Sequence[str]) -> None:
+        dimensions = vectors.shape[1]
+        classes, codes = np.unique(np.asarray(labels, dtype=object).astype(str), return_inverse=True)
+        means = np.zeros((len(classes), dimensions))
+        np.add.at(means, codes, vectors)
+        means /= np.bincount(codes)[:, None]
+        residuals = vectors - means[codes]
+        covariance = residuals.T @ residuals / max(len(vectors) - len(classes), 1)
+        scale = float(np.trace(covariance)) / dimensions
+        if scale <= 0:  # one example an intent: nothing to learn from, distances stay as they are
+            self._transform = np.eye(dimensions)
+            return
+        values, axes = np.linalg.eigh((1 - SHRINKAGE) * covariance + SHRINKAGE * scale * np.eye(dimensions))
+        self._transform = axes / np.sqrt(values) @ axes.T
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        """Return whitened unit vectors of the same shape."""
+        whitened = vectors @ self._transform
+        return np.asarray(whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-9))
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the assistant is trained on, in vectors."""
+
+    labels: tuple[str, ...]
+    texts: tuple[str, ...]
+    vectors: Vectors
+    metric: Metric
+
+    @classmethod
+    def from_examples(cls, examples: Sequence[Example], encoder: Encoder) -> Known:
+        """Encode the training examples and learn the metric from them."""
+        labels = tuple(example.label for example in examples)
+        texts = tuple(example.text for example in examples)
+        vectors = encoder.encode(texts)
+        return cls(labels, texts, vectors, Metric(vectors, labels))
+
+    def intent_of(self, vector: Vectors, least: float) -> str | None:
+        """Return the intent that the nearest examples agree on, None where they are far or disagree."""
+        similarities = self.vectors @ vector
+        count = min(NEIGHBOURS, len(similarities))
+        nearest = np.argpartition(-similarities, count - 1)[:count]
+        if similarities[nearest].max() < least:
+            return None
+        label, votes = Counter(self.labels[index] for index in nearest).most_common(1)[0]
+        return label if votes >= min(AGREEMENT, count) else None
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The result of a mining step: which gap each turn belongs to; turns that are noise are absent."""
+
+    members: Mapping[str, str]
+    founded: Mapping[str, GapKind]
+
+
+def group_turns(
+    fresh: Sequence[FailedTurn],
+    standing: Mapping[str, Sequence[FailedTurn]],
+    known: Known,
+    encoder: Encoder,
+    settings: GapSettings,
+) -> Grouping:
+    """Assign `fresh` failed turns to known intents, to `standing` new needs, or to newly founded ones.
+
+    The result depends only on the set of turns, never on their order or on how often this runs.
+    """
+    ordered = sorted(fresh, key=lambda turn: (turn.at, turn.turn_id))
+    if not ordered:
+        return Grouping({}, {})
+    vectors = encoder.encode([turn.text for turn in ordered])
+    members: dict[str, str] = {}
+    founded: dict[str, GapKind] = {}
+    open_rows: list[int] = []
+    for row, turn in enumerate(ordered):
+        intent = known.intent_of(vectors[row], settings.known_similarity)
+        if intent:
+            gap_id = existing_gap_id(intent)
+            members[turn.turn_id] = gap_id
+            founded[gap_id] = GapKind.EXISTING_INTENT
+        else:
+            open_rows.append(row)
+    whitened = known.metric(vectors)
+    open_rows = _join_standing(open_rows, ordered, whitened, standing, known, encoder, settings, members)
+    for cluster in _clusters(open_rows[-MAX_CLUSTERED:], ordered, whitened, settings):
+        gap_id = content_id("gap", min(ordered[row].turn_id for row in cluster))
+        founded[gap_id] = GapKind.NEW_NEED
+        members.update((ordered[row].turn_id, gap_id) for row in cluster)
+    return Grouping(members, founded)
+
+
+def existing_gap_id(intent: str) -> str:
+    """Return the id of the gap that collects unrecognised variations of `intent`."""
+    return content_id("gap", "intent", intent)
+
+
+def _join_standing(
+    rows: list[int],
+    turns: Sequence[FailedTurn],
+    whitened: Vectors,
+    standing: Mapping[str, Sequence[FailedTurn]],
+    known: Known,
+    encoder: Encoder,
+    settings: GapSettings,
+    members: dict[str, str],
+) -> list[int]:
+    """Let turns join the standing gap whose members are near on average; return the rows that are left."""
+    gap_ids = sorted(gap_id for gap_id, existing in standing.items() if existing)
+    if not gap_ids or not rows:
+        return rows
+    members_of = [known.metric(encoder.encode([turn.text for turn in standing[gap_id]])) for gap_id in gap_ids]
+    left: list[int] = []
+    for row in rows:
+        # The mean distance to all members is what average linkage would have merged on.
+        distances = [float(np.sqrt(np.maximum(2 - 2 * (block @ whitened[row]), 0)).mean()) for block in members_of]
+        best = int(np.argmin(distances))
+        if distances[best] <= settings.join_distance:
+            members[turns[row].turn_id] = gap_ids[best]
+        else:
+            left.append(row)
+    return left
+
+
+def _clusters(
+    rows: list[int], turns: Sequence[FailedTurn], whitened: Vectors, settings: GapSettings
+) -> list[list[int]]:
+    """Return average-linkage clusters with enough different people; the rest is noise."""
+    if len(rows) < settings.min_people:
+        return []
+    tree = linkage(whitened[rows], method="average", metric="euclidean")
+    labels = fcluster(tree, settings.join_distance, criterion="distance")
+    clusters: dict[int, list[int]] = {}
+    for row, label in zip(rows, labels, strict=True):
+        clusters.setdefault(int(label), []).append(row)
+    return [
+        cluster for cluster in clusters.values() if len({turns[row].sender for row in cluster}) >= settings.min_people
+    ]
+
+
+def cap_senders(turns: Sequence[FailedTurn], most: int) -> list[FailedTurn]:
+    """Keep at most `most` turns of one sender, so that one person cannot make a gap look big."""
+    seen: Counter[str] = Counter()
+    kept: list[FailedTurn] = []
+    for turn in sorted(turns, key=lambda turn: (turn.at, turn.turn_id)):
+        seen[turn.sender] += 1
+        if seen[turn.sender] <= most:
+            kept.append(turn)
+    return kept
+
+
+def describe(
+    gap_id: str, kind: GapKind, intent: str | None, turns: Sequence[FailedTurn], known: Known, settings: GapSettings
+) -> Gap:
+    """Return the gap with its readable name and its priority."""
+    people = len({turn.sender for turn in turns})
+    times: list[datetime] = sorted(turn.at for turn in turns)
+    name = f"variations of {intent}" if intent else key_phrase([turn.text for turn in turns], known.texts)
+    return Gap(
+        gap_id=gap_id,
+        kind=kind,
+        name=name,
+        intent=intent,
+        priority=_priority(kind, people, settings),
+        turn_ids=tuple(turn.turn_id for turn in turns),
+        people=people,
+        first_seen=times[0],
+        last_seen=times[-1],
+    )
+
+
+def _priority(kind: GapKind, people: int, settings: GapSettings) -> Priority:
+    if kind is GapKind.EXISTING_INTENT:
+        return Priority.LOW
+    return Priority.CRITICAL if people >= settings.critical_people else Priority.MEDIUM

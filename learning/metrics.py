@@ -1,0 +1,59 @@
+"""Numbers on how the assistant and the loop are doing, each defined once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from learning.model import Entry, Gap, ProposalState, Release
+from learning.pipeline import Loop
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the loop stands."""
+
+    conversations: int
+    turns: int
+    failed_turns: int
+    signals: Mapping[str, int]
+    gaps: tuple[Gap, ...]
+    proposals: Mapping[str, int]
+    live: tuple[Entry, ...]
+    absorbed: int
+    overlay_version: int
+    releases: tuple[Release, ...]
+    last_mine: Mapping[str, Any] | None
+    last_retrain: Mapping[str, Any] | None
+    audit_problems: tuple[str, ...]
+    missing_conversations: int
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the customers' messages that at least one signal calls failed, 0..1."""
+        return self.failed_turns / self.turns if self.turns else 0.0
+
+
+def read_status(loop: Loop) -> Status:
+    """Collect the status from the learning database."""
+    store = loop.store
+    counts = store.counts()
+    order = {"critical": 0, "medium": 1, "low": 2}
+    return Status(
+        conversations=counts["conversations"],
+        turns=counts["turns"],
+        failed_turns=counts["failed_turns"],
+        signals=store.signal_counts(),
+        gaps=tuple(sorted(store.gaps().values(), key=lambda gap: (order[gap.priority.value], -gap.people, gap.gap_id))),
+        proposals=Counter(proposal.state.value for proposal in store.proposals()),
+        live=tuple(store.entries(ProposalState.PUBLISHED)),
+        absorbed=len(store.entries(ProposalState.ABSORBED)),
+        overlay_version=store.overlay_version(),
+        releases=tuple(store.releases()),
+        last_mine=store.last_run("mine"),
+        last_retrain=store.last_run("retrain"),
+        audit_problems=tuple(store.verify_audit()),
+        missing_conversations=max(0, loop.settings.gaps.min_conversations - counts["conversations"]),
+    )

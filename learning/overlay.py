@@ -1,0 +1,166 @@
+"""The published entries as the bot reads them: versioned, swapped whole, and never a reason to fail.
+
+This module is the only part of the loop, with the encoder, that runs inside the Rasa server.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from learning.model import ProposalKind
+from learning.vectors import Vectors
+
+logger = logging.getLogger(__name__)
+
+VERSION_QUERY = sa.text("SELECT value FROM meta WHERE key = 'overlay_version'")
+ENTRIES_QUERY = sa.text(
+    "SELECT entry_id, kind, label, examples, answer, vectors, encoder FROM entries"
+    " WHERE state = 'published' ORDER BY release, entry_id"
+)
+RETRY_SECONDS = 1.0  # while the database is away, a message must not wait for it again and again
+
+
+@dataclass(frozen=True)
+class OverlayEntry:
+    """A live entry: examples of `label` (an intent or `learned/key`) and, if new, its answer."""
+
+    entry_id: str
+    kind: ProposalKind
+    label: str
+    examples: tuple[str, ...]
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class OverlayMatch:
+    """The entry whose example is nearest to a message; `similarity` is a cosine in -1..1."""
+
+    entry: OverlayEntry
+    similarity: float
+
+
+@dataclass(frozen=True)
+class OverlaySnapshot:
+    """All live entries at one version; `vectors` is (n, d) float32, `owners[i]` the entry of row i."""
+
+    version: int = 0
+    entries: tuple[OverlayEntry, ...] = ()
+    vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    owners: Vectors = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def nearest(self, vector: Vectors) -> OverlayMatch | None:
+        """Return the entry nearest to a unit vector of shape (d,), or None if nothing is live."""
+        if not len(self.owners):
+            return None
+        similarities = self.vectors @ vector
+        row = int(np.argmax(similarities))
+        return OverlayMatch(self.entries[int(self.owners[row])], float(similarities[row]))
+
+    def answer_for(self, utter_action: str) -> str | None:
+        """Return the live answer of a response name such as `utter_learned/loyalty_points`, if any."""
+        return self._answers.get(utter_action)
+
+    @cached_property
+    def _answers(self) -> dict[str, str]:
+        return {f"utter_{entry.label}": entry.answer for entry in self.entries if entry.answer is not None}
+
+
+def pack_vectors(vectors: Vectors) -> bytes:
+    """Return (n, d) vectors as the bytes that `entries.vectors` holds."""
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+
+
+class OverlayReader:
+    """Gives the newest snapshot; one cheap version query a call, a full read only after a publication.
+
+    Args:
+        url: the learning database.
+        encode: makes (n, d) unit vectors; used only for entries that another encoder's vectors came with.
+        encoder_identity: the encoder whose vectors can be compared with the messages.
+
+    """
+
+    def __init__(
+        self,
+        url: str,
+        encode: Callable[[list[str]], Vectors],
+        encoder_identity: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._engine = sa.create_engine(url, future=True, pool_pre_ping=not url.startswith("sqlite"))
+        self._encode = encode
+        self._identity = encoder_identity
+        self._clock = clock
+        self._snapshot = OverlaySnapshot()
+        self._retry_at = 0.0
+        self._lock = threading.Lock()
+
+    def snapshot(self) -> OverlaySnapshot:
+        """Return what is live now; the last good snapshot when the database cannot be read."""
+        with self._lock:
+            if self._clock() < self._retry_at:
+                return self._snapshot
+            try:
+                with self._engine.connect() as connection:
+                    version = int(connection.execute(VERSION_QUERY).scalar() or 0)
+                    if version != self._snapshot.version:
+                        self._snapshot = self._load(connection, version)
+            except (SQLAlchemyError, ValueError) as error:
+                self._retry_at = self._clock() + RETRY_SECONDS
+                logger.warning(
+                    "overlay: cannot read the learning database (%s); version %d stays live",
+                    type(error).__name__,
+                    self._snapshot.version,
+                )
+            return self._snapshot
+
+    def _load(self, connection: sa.engine.Connection, version: int) -> OverlaySnapshot:
+        entries: list[OverlayEntry] = []
+        blocks: list[Vectors] = []
+        for row in connection.execute(ENTRIES_QUERY):
+            try:
+                entry, vectors = self._entry(row)
+            except (ValueError, TypeError, KeyError) as error:
+                # One broken entry must cost its own answer only, never the bot.
+                logger.error(
+                    "overlay: entry %s is broken (%s) and is left out; withdraw or publish it again",
+                    row.entry_id,
+                    error,
+                )
+                continue
+            entries.append(entry)
+            blocks.append(vectors)
+        if not entries:
+            return OverlaySnapshot(version=version)
+        owners = np.repeat(np.arange(len(entries)), [len(block) for block in blocks])
+        return OverlaySnapshot(version, tuple(entries), np.vstack(blocks), owners)
+
+    def _entry(self, row: sa.engine.Row) -> tuple[OverlayEntry, Vectors]:
+        examples = tuple(orjson.loads(row.examples))
+        if not examples or not all(isinstance(example, str) for example in examples):
+            raise ValueError("it has no examples")
+        entry = OverlayEntry(row.entry_id, ProposalKind(row.kind), row.label, examples, row.answer)
+        if entry.kind is ProposalKind.ANSWER and not entry.answer:
+            raise ValueError("it has no answer")
+        if row.encoder == self._identity and row.vectors:
+            vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(len(examples), -1)
+        else:
+            vectors = self._encode(list(examples))
+        return entry, vectors
+
+
+def open_reader(encode: Callable[[list[str]], Vectors], encoder_identity: str) -> OverlayReader:
+    """Return a reader of the learning database that `learning.yml` and the environment name."""
+    from learning.settings import load_settings
+
+    return OverlayReader(load_settings().store.url, encode, encoder_identity)

@@ -1,0 +1,87 @@
+"""What may be decided about a proposal: one table of moves, one function that makes them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from learning.errors import ReviewError
+from learning.model import LEARNED_INTENT, Action, Decision, Proposal, ProposalKind, ProposalState
+
+State = ProposalState
+
+MOVES: Mapping[State, frozenset[State]] = {
+    State.PENDING: frozenset({State.APPROVED, State.EDITED, State.REJECTED, State.DEFERRED}),
+    State.DEFERRED: frozenset({State.PENDING, State.APPROVED, State.EDITED, State.REJECTED}),
+    State.APPROVED: frozenset({State.PUBLISHED}),
+    State.EDITED: frozenset({State.PUBLISHED}),
+    State.PUBLISHED: frozenset({State.ABSORBED, State.WITHDRAWN}),
+    State.ABSORBED: frozenset({State.PUBLISHED, State.WITHDRAWN}),  # back when its model is rolled back
+    State.REJECTED: frozenset(),
+    State.WITHDRAWN: frozenset(),
+}
+STATE_AFTER: Mapping[Action, State] = {
+    Action.APPROVE: State.APPROVED,
+    Action.EDIT: State.EDITED,
+    Action.REJECT: State.REJECTED,
+    Action.DEFER: State.DEFERRED,
+}
+LEARNED_KEY = re.compile(rf"{LEARNED_INTENT}/[^\W_][\w]*")
+MAX_ANSWER = 2000  # characters; more is an article, not a chat answer
+
+
+def move(proposal: Proposal, to: State) -> Proposal:
+    """Return the proposal in state `to`; raise `ReviewError` if the table does not allow the move."""
+    if to not in MOVES[proposal.state]:
+        raise ReviewError(
+            f"is {proposal.state.value} and cannot become {to.value}",
+            f"proposal {proposal.proposal_id}",
+            "run `python -m learning review list` to see where things stand",
+        )
+    return replace(proposal, state=to)
+
+
+def decide(proposal: Proposal, decision: Decision) -> Proposal:
+    """Apply a person's decision: the new state, and the content as the person wants it.
+
+    Raises:
+        ReviewError: the move is not allowed, or what would be published is incomplete.
+
+    """
+    item = f"proposal {proposal.proposal_id}"
+    decided = move(proposal, STATE_AFTER[decision.action])
+    if decision.action is Action.REJECT:
+        if not decision.reason.strip():
+            raise ReviewError("needs a reason to be rejected", item, "say why with --reason, the miner learns from it")
+        return decided
+    if decision.action is Action.DEFER:
+        if decision.defer_until is None and decision.defer_turns is None:
+            raise ReviewError("needs a date or a volume", item, "use --until YYYY-MM-DD or --until-doubled")
+        return replace(decided, deferred_until=decision.defer_until, deferred_turns=decision.defer_turns)
+    if decision.action is Action.EDIT:
+        decided = replace(
+            decided,
+            label=decision.label or decided.label,
+            examples=decision.examples if decision.examples is not None else decided.examples,
+            answer=decision.answer if decision.answer is not None else decided.answer,
+        )
+    _check_publishable(decided, item)
+    return decided
+
+
+def _check_publishable(proposal: Proposal, item: str) -> None:
+    if not any(example.strip() for example in proposal.examples):
+        raise ReviewError("has no examples", item, "add at least one with `review edit --example`")
+    if proposal.kind is not ProposalKind.ANSWER:
+        return
+    if not (proposal.answer or "").strip():
+        raise ReviewError(
+            "has no answer yet: nothing in the knowledge articles fits", item, 'approve it with --answer "..."'
+        )
+    if len(proposal.answer or "") > MAX_ANSWER:
+        raise ReviewError(f"has an answer of more than {MAX_ANSWER} characters", item, "shorten the answer")
+    if not LEARNED_KEY.fullmatch(proposal.label):
+        raise ReviewError(
+            f"has the name {proposal.label!r}", item, f"use `{LEARNED_INTENT}/` and letters, digits or underscores"
+        )

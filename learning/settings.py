@@ -1,0 +1,185 @@
+"""`learning.yml` and the environment become frozen settings; unknown keys and wrong types are errors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast, get_type_hints
+
+import yaml
+
+from learning.errors import SettingsError
+
+FILE = "learning.yml"
+
+
+@dataclass(frozen=True)
+class ProjectPaths:
+    """Where the parts of the Rasa project are, relative to its root."""
+
+    domain: str = "domain.yml"
+    config: str = "config.yml"
+    data: str = "data"
+    endpoints: str = "endpoints.yml"
+    models: str = "models"
+    holdout: str = "tests/holdout"
+    knowledge: str = "data/knowledge"
+
+
+@dataclass(frozen=True)
+class StoreSettings:
+    """The learning database."""
+
+    url: str = "sqlite:///var/learning.db"
+
+
+@dataclass(frozen=True)
+class BotSettings:
+    """The running Rasa server; the token comes from the environment only."""
+
+    url: str = "http://127.0.0.1:5005"
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class SignalSettings:
+    """When a turn counts as failed."""
+
+    low_confidence: float = 0.55
+    near_tie: float = 0.12
+    rephrase_similarity: float = 0.62
+    rephrase_window: int = 180
+
+
+@dataclass(frozen=True)
+class GapSettings:
+    """How failed turns are grouped."""
+
+    known_similarity: float = 0.72
+    join_distance: float = 1.1
+    min_people: int = 3
+    max_per_sender: int = 3
+    min_conversations: int = 200
+    critical_people: int = 5
+
+
+@dataclass(frozen=True)
+class ProposalSettings:
+    """What a proposal holds."""
+
+    max_examples: int = 25
+    source_similarity: float = 0.35
+
+
+@dataclass(frozen=True)
+class ReviewSettings:
+    """Where reviewable changes go."""
+
+    branch: str = "evergreen/learned"
+
+
+@dataclass(frozen=True)
+class RetrainSettings:
+    """What a new model must hold against the running one."""
+
+    max_accuracy_drop: float = 0.0
+    absorb_share: float = 0.8
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """When the loop runs by itself."""
+
+    mine_minutes: int = 15
+    retrain_cron: str = "0 3 * * sun"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set, with `root` as the folder that relative paths start from."""
+
+    root: Path = Path(".")
+    project: ProjectPaths = ProjectPaths()
+    store: StoreSettings = StoreSettings()
+    bot: BotSettings = BotSettings()
+    signals: SignalSettings = SignalSettings()
+    gaps: GapSettings = GapSettings()
+    proposals: ProposalSettings = ProposalSettings()
+    review: ReviewSettings = ReviewSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+
+    def path(self, relative: str) -> Path:
+        """Return `relative` below the project's root."""
+        return self.root / relative
+
+
+Section = TypeVar("Section")
+
+
+def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `learning.yml` in `root` (defaults where it is absent) and apply the environment.
+
+    Raises:
+        SettingsError: a key is unknown, a value has the wrong type, or the file is not YAML.
+
+    """
+    environ = os.environ if environ is None else environ
+    path = root / FILE
+    content: object = {}
+    if path.exists():
+        try:
+            content = yaml.safe_load(path.read_text("utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingsError(f"is not valid YAML ({_first_line(error)})", str(path), "correct it") from error
+    settings = replace(_build(Settings, content, str(path)), root=root)
+    store, bot = settings.store, settings.bot
+    return replace(
+        settings,
+        store=replace(store, url=_absolute(environ.get("EVERGREEN_STORE_URL", store.url), root)),
+        bot=replace(
+            bot,
+            url=environ.get("EVERGREEN_BOT_URL", bot.url),
+            token=environ.get("EVERGREEN_BOT_TOKEN", ""),
+        ),
+    )
+
+
+def _build(section: type[Section], content: object, where: str) -> Section:
+    """Make a frozen section from its YAML mapping, checking names and types."""
+    if not isinstance(content, dict):
+        raise SettingsError("is not a mapping of settings", where, "write `name: value` lines")
+    hints = get_type_hints(section)
+    names = {item.name for item in fields(section)} - {"root", "token"}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in content.items():
+        if key not in names:
+            raise SettingsError("is not a setting", f"{where}: {key}", f"use one of {', '.join(sorted(names))}")
+        kind = hints[key]
+        if is_dataclass(kind):
+            values[key] = _build(cast(type, kind), value or {}, f"{where}: {key}")
+        else:
+            values[key] = _typed(kind, value, f"{where}: {key}")
+    return section(**values)
+
+
+def _typed(kind: type, value: object, where: str) -> object:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, kind) and not (kind is not bool and isinstance(value, bool)):
+        return value
+    raise SettingsError(f"is {value!r}, not a {kind.__name__}", where, "correct the value")
+
+
+def _absolute(url: str, root: Path) -> str:
+    """Anchor a relative SQLite path at the project's root, so that every process opens the same file."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/") and ":memory:" not in url:
+        return prefix + str((root / url[len(prefix) :]).resolve())
+    return url
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

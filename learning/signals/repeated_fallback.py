@@ -1,0 +1,20 @@
+"""The bot failed to understand twice in a row: the customer is close to leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from learning.model import Conversation, Finding
+
+if TYPE_CHECKING:
+    from learning.signals import Context
+
+WEIGHT = 1.0  # two failures in a row are never chance
+
+
+def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
+    """Find fallbacks that follow a fallback."""
+    for before, turn in zip(conversation.turns, conversation.turns[1:], strict=False):
+        if before.is_fallback and turn.is_fallback:
+            yield Finding(turn, WEIGHT, "second fallback in a row")
