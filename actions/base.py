@@ -62,7 +62,7 @@ class ShopAction(Action, ABC):
         try:
             if tracker.get_slot(CHECK) == CHECK_UNAVAILABLE:
                 # The form has waited for the shop a moment ago; the customer needn't wait again.
-                raise ShopUnavailable(self.name(), "The form couldn't reach the shop.", "Ask again later.")
+                raise ShopUnavailable("order_details", "The form couldn't reach the shop.", "Ask again later.")
             return await self.act(dispatcher, tracker, self._connect())
         except ShopError as error:
             return explain(dispatcher, tracker, error)
@@ -95,7 +95,8 @@ def explain(dispatcher: CollectingDispatcher, tracker: Tracker, error: ShopError
         dispatcher.utter_message(text=texts.refused(error), buttons=TALK_TO_PERSON)
         return []
     logger.warning("shop failed: conversation=%s operation=%s", tracker.sender_id, error.operation)
-    dispatcher.utter_message(text=texts.UNAVAILABLE, buttons=TALK_TO_PERSON)
+    uncertain = isinstance(error, ShopUnavailable) and error.may_have_happened
+    dispatcher.utter_message(text=texts.UNCERTAIN if uncertain else texts.UNAVAILABLE, buttons=TALK_TO_PERSON)
     return [SlotSet(BACKEND_FAILURE, f"shop.{error.operation}"), SlotSet(OFFER, PERSON)]
 
 

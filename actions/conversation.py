@@ -20,7 +20,7 @@ CHECK_REFUSED = "refused"
 CHECK_UNAVAILABLE = "unavailable"
 
 ORDER_NUMBER = re.compile(r"#?(1\d{4})")
-EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 TICKET_REFERENCE = re.compile(r"\bT-?(\d{3,10})\b", re.IGNORECASE)
 LONGEST_BODY = 3_500  # the shop takes 4,000 characters; the rest is for the heading
 LAST_MESSAGES = 3  # enough for a person to see what it is about
@@ -50,23 +50,15 @@ def clean_reference(text: str) -> str | None:
     return f"T-{match.group(1)}" if match else None
 
 
-def only_value(value: object) -> tuple[str | None, bool]:
-    """The single value of a slot that an entity filled, and whether there were several different ones."""
-    if isinstance(value, list):
-        different = list(dict.fromkeys(str(one).lstrip("#") for one in value))
-        return (different[0], False) if len(different) == 1 else (None, bool(different))
-    return (None, False) if value is None else (str(value), False)
-
-
 def order_number(tracker: Tracker) -> str | None:
     """The order that the customer means."""
-    value, _ = only_value(tracker.get_slot(ORDER))
+    value = text_slot(tracker, ORDER)
     return clean_order_number(value) if value else None
 
 
 def email(tracker: Tracker) -> str | None:
     """The customer's email address."""
-    value, _ = only_value(tracker.get_slot(EMAIL))
+    value = text_slot(tracker, EMAIL)
     return clean_email(value) if value else None
 
 

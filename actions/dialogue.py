@@ -100,9 +100,7 @@ class Inform(ShopAction):
             dispatcher.utter_message(text=texts.ONE_NUMBER)
         elif numbers:
             order = await shop.order_status(numbers[0])
-            dispatcher.utter_message(
-                text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None
-            )
+            dispatcher.utter_message(text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None)
         elif next(tracker.get_latest_entity_values(EMAIL), None):
             dispatcher.utter_message(text=texts.INFORM_EMAIL)
         else:

@@ -21,7 +21,6 @@ from actions.conversation import (
     email,
     intent,
     latest_text,
-    only_value,
     order_number,
     task,
     text_slot,
@@ -31,7 +30,7 @@ from actions.services.shop_client import shop_from_environment
 from actions.tasks import ADDRESS, CONFIRMED, EMAIL, FORM, FREE_TEXT, ISSUE, ORDER, REFERENCE, TASKS
 
 REQUESTED = "requested_slot"
-TELLING_WORDS = 5  # "my lamp arrived with a crack" tells what happened, "damaged item" doesn't
+TELLING_WORDS = 7  # "my lamp arrived with a big crack" tells what happened, "an item is missing" does not
 SHORTEST_ISSUE = 3  # characters; "no" or "?" helps nobody at the desk
 SHORTEST_ADDRESS = 8  # characters; the shortest real address has a street, a number and a town
 
@@ -92,18 +91,21 @@ class ValidateSupportForm(FormValidationAction):
         self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> dict[str, Any]:
         """Accept one number of the right shape."""
-        single, several = only_value(value)
-        cleaned = clean_order_number(single) if single else None
+        # The slot keeps only the last of several numbers, so the message itself is looked at.
+        given = {clean_order_number(number) for number in tracker.get_latest_entity_values(ORDER)} - {None}
+        if len(given) > 1:
+            dispatcher.utter_message(text=texts.ONE_NUMBER)
+            return {ORDER: None}
+        cleaned = clean_order_number(value)
         if cleaned is None:
-            dispatcher.utter_message(text=texts.ONE_NUMBER if several else texts.BAD_NUMBER)
+            dispatcher.utter_message(text=texts.BAD_NUMBER)
         return {ORDER: cleaned}
 
     def validate_email(
         self, value: object, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
     ) -> dict[str, Any]:
         """Accept one address of the right shape."""
-        single, _ = only_value(value)
-        cleaned = clean_email(single) if single else None
+        cleaned = clean_email(value)
         if cleaned is None:
             dispatcher.utter_message(text=texts.BAD_EMAIL)
         return {EMAIL: cleaned}

@@ -27,9 +27,7 @@ class TrackOrder(ShopAction):
             dispatcher.utter_message(text=texts.BAD_NUMBER)
             return []
         order = await shop.order_status(number)
-        dispatcher.utter_message(
-            text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None
-        )
+        dispatcher.utter_message(text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None)
         return []
 
 

@@ -14,6 +14,14 @@ UNAVAILABLE = (
     "I'm sorry, I can't reach our order system right now, so nothing was looked up or changed. "
     "You can try again in a few minutes, or I can pass you to a person. Would you like that?"
 )
+UNCERTAIN = (
+    "I'm sorry, our order system didn't answer in time, so I can't tell whether that went through. Please check with "
+    "me again in a few minutes before you repeat it, or I can pass you to a person. Would you like that?"
+)
+DESK_UNCERTAIN = (
+    "I'm sorry, our service desk didn't confirm your request, so please don't rely on it. "
+    "Our team answers calls and emails Monday to Friday 8:00-20:00 and Saturday 9:00-16:00."
+)
 DESK_UNAVAILABLE = (
     "I'm sorry, I couldn't reach our service desk just now, so no ticket was opened. Please try again in a "
     "few minutes. Our team also answers calls and emails Monday to Friday 8:00-20:00 and Saturday 9:00-16:00."
@@ -49,6 +57,7 @@ QUESTIONS = {
     ADDRESS: "What's the new address?",
     REFERENCE: "What's the ticket reference? It looks like T-48291307.",
 }
+ANSWER_TO = "Which email address should we use?"
 ISSUE_QUESTIONS = {
     "missing_item": "Which item is missing?",
     "change_order": "What should we change?",
@@ -61,9 +70,7 @@ CONFIRMATIONS = {
     "return_item": "Shall I start the return of order {number} and email you the label?",
     "change_delivery_address": "Shall I send order {number} to this address: {address}?",
     "reset_password": "Shall I email a password reset code to {email}?",
-    "delete_account": (
-        "Shall I ask our team to delete your account? Orders, store credit and warranties go with it."
-    ),
+    "delete_account": ("Shall I ask our team to delete your account? Orders, store credit and warranties go with it."),
 }
 CASE_OPENED = {
     "complaint": "I'm sorry about that. Your complaint is with our team",
@@ -84,9 +91,11 @@ def question(slot: str, task: str | None, first: bool, number: str, email: str, 
         return CONFIRMATIONS[task or ""].format(number=number, email=email, address=address)
     if slot == ISSUE:
         return ISSUE_QUESTIONS.get(task or "", QUESTIONS[ISSUE])
-    if first and task in TASKS and slot in (ORDER, EMAIL):
-        return f"Sure, I can {TASKS[task].goal}. {QUESTIONS[slot]}"
-    return QUESTIONS[slot]
+    needs = TASKS[task].needs if task in TASKS else ()
+    asked = ANSWER_TO if slot == EMAIL and ORDER not in needs else QUESTIONS[slot]
+    if first and task in TASKS and slot in (ORDER, EMAIL) and needs[0] in (ORDER, EMAIL):
+        return f"Sure, I can {TASKS[task].goal}. {asked}"
+    return asked
 
 
 def order_status(order: OrderStatus) -> str:
@@ -106,9 +115,7 @@ def order_status(order: OrderStatus) -> str:
         "out_for_delivery": f"{name} is out for delivery{by} today.",
         "canceled": f"{name} was canceled.",
         "returned": f"{name} came back to us as a return.",
-        "delivered": f"{name} was delivered"
-        + (f" on {day(order.delivered_on)}" if order.delivered_on else "")
-        + ".",
+        "delivered": f"{name} was delivered" + (f" on {day(order.delivered_on)}" if order.delivered_on else "") + ".",
     }
     return sentences.get(order.status, f"{name} has the state '{order.status.replace('_', ' ')}'.{due}")
 

@@ -11,7 +11,7 @@ from rasa_sdk.executor import CollectingDispatcher
 from actions import texts
 from actions.base import Events, ShopAction, open_case, report
 from actions.conversation import BACKEND_FAILURE, email, last_messages, task, text_slot
-from actions.services.shop_api import Shop, ShopError
+from actions.services.shop_api import Shop, ShopError, ShopUnavailable
 from actions.tasks import REFERENCE
 
 logger = logging.getLogger(__name__)
@@ -54,9 +54,7 @@ class TalkToPerson(ShopAction):
         """Open a ticket with the reason and the last messages."""
         return await hand_over(dispatcher, tracker, shop, "The customer asked for a person.")
 
-    async def run(
-        self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, object]
-    ) -> Events:
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, object]) -> Events:
         """Try the desk even when an earlier question to the shop failed."""
         return await self.act(dispatcher, tracker, self._connect())
 
@@ -65,12 +63,11 @@ async def hand_over(dispatcher: CollectingDispatcher, tracker: Tracker, shop: Sh
     """Open a ticket for a person; when even that fails, say how to reach one without the bot."""
     about = f"Task: {task(tracker) or 'none'}."
     try:
-        ticket = await open_case(
-            shop, tracker, "talk_to_person", f"{reason} {about}\n{last_messages(tracker)}".strip()
-        )
+        ticket = await open_case(shop, tracker, "talk_to_person", f"{reason} {about}\n{last_messages(tracker)}".strip())
     except ShopError as error:
         logger.warning("handover failed: conversation=%s operation=%s", tracker.sender_id, error.operation)
-        dispatcher.utter_message(text=texts.DESK_UNAVAILABLE)
+        uncertain = isinstance(error, ShopUnavailable) and error.may_have_happened
+        dispatcher.utter_message(text=texts.DESK_UNCERTAIN if uncertain else texts.DESK_UNAVAILABLE)
         # No new offer: promising a person who just couldn't be reached would go round in circles.
         return [SlotSet(BACKEND_FAILURE, f"shop.{error.operation}"), *_leave_form(tracker)]
     dispatcher.utter_message(text=texts.handed_over(ticket.reference, email(tracker) is not None))

@@ -32,7 +32,9 @@ _DIGIT = re.compile(r"\d")
 
 def normalize(text: str) -> str:
     """Returns the text with what only identifies somebody flattened: every digit is 0, every email the same word."""
-    return _DIGIT.sub("0", _EMAIL.sub(" emailaddress ", text[:MAX_CHARACTERS].lower()))
+    # A lone surrogate, which JSON may carry, cannot be hashed.
+    clean = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return _DIGIT.sub("0", _EMAIL.sub(" emailaddress ", clean.lower()))
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,7 @@ class NgramModel:
         return cast(Matrix, (features @ self.coefficients + self.intercepts).astype(np.float32))
 
 
-def fit_ngrams(
-    texts: Sequence[str], labels: NDArray[np.int64], classes: int, strength: float, seed: int
-) -> NgramModel:
+def fit_ngrams(texts: Sequence[str], labels: NDArray[np.int64], classes: int, strength: float, seed: int) -> NgramModel:
     """Fits a class-balanced linear support vector machine over the n-grams of the texts."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
@@ -62,9 +62,7 @@ def fit_ngrams(
     needed = np.where(np.arange(hashed.shape[1]) < 1 << _BITS, min(_MIN_CHARACTER_DOCUMENTS, len(texts)), 1)
     columns = np.flatnonzero(documents >= needed).astype(np.int64)
     idf = (np.log((1 + len(texts)) / (1 + documents[columns])) + 1).astype(np.float32)
-    blank = NgramModel(
-        columns, idf, np.zeros((len(columns), classes), np.float32), np.zeros(classes, dtype=np.float32)
-    )
+    blank = NgramModel(columns, idf, np.zeros((len(columns), classes), np.float32), np.zeros(classes, dtype=np.float32))
     present = np.unique(labels)
     if len(present) < 2 or not len(columns):
         return blank

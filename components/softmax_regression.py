@@ -79,6 +79,8 @@ def with_intercept(vectors: Matrix) -> Matrix:
 
 def softmax_scores(vectors: Matrix, weights: Matrix) -> Matrix:
     """Returns the unnormalized score of every class for every vector."""
+    if len(vectors) == 1:  # as in neighborhood.cosines: too little work to wake BLAS threads for
+        return cast(Matrix, np.einsum("d,dk->k", vectors[0], weights[:-1])[None, :] + weights[-1])
     return cast(Matrix, vectors @ weights[:-1] + weights[-1])
 
 

@@ -256,6 +256,10 @@ def _checksum(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
 def main(
     data: Path = typer.Option(DEFAULT_DATA, help="BANKING77's test.csv; without it the project's own messages serve."),
     seed: int = typer.Option(0, help="Which of its messages are drawn."),
@@ -293,4 +297,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

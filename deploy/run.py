@@ -13,6 +13,10 @@ from deploy.stack import Ports, Stack
 from learning.errors import EvergreenError
 
 
+app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@app.command()
 def main(
     free_ports: bool = typer.Option(False, "--free-ports", help="Use any free ports, not the usual ones."),
 ) -> None:
@@ -49,4 +53,4 @@ Ctrl-C stops everything."""
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    app()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import typer
+from rich.markup import escape
 
 from learning import console, pipeline
 from learning.bootstrap import App, build, utc_now
@@ -149,7 +150,7 @@ def edit(
         who=who or _user(),
         at=utc_now(),
         answer=answer,
-        label=_label(name),
+        label=None if name == found.label else _label(name),
         examples=examples,
     )
     _decide(ctx, decision, json)
@@ -211,7 +212,7 @@ def _decide(ctx: typer.Context, decision: Decision, json: bool) -> None:
     if commit:
         console.out.print(f"Branch {app.settings.review.branch} has it as {commit[:10]}, to review and merge.")
     if problem:
-        console.out.print(f"[yellow]warning: {problem}[/yellow]")
+        console.out.print(f"[yellow]warning: {escape(problem)}[/yellow]")
 
 
 def _write_branch(app: App) -> tuple[Optional[str], Optional[str]]:
@@ -246,7 +247,10 @@ def withdraw(
     label = pipeline.withdraw(app.loop, entry, who or _user(), reason)
     console.out.print(f"{label} is withdrawn.")
     commit, problem = _write_branch(app)
-    console.out.print(f"[yellow]warning: {problem}[/yellow]" if problem else f"branch: {commit or 'was up to date'}")
+    if problem:
+        console.out.print(f"[yellow]warning: {escape(problem)}[/yellow]")
+    else:
+        console.out.print(f"branch: {commit or 'was up to date'}")
 
 
 @cli.command()
@@ -321,10 +325,10 @@ def _edit_in_editor(
     saved = typer.edit(draft, extension=".txt")
     if saved is None:
         raise ReviewError("was not saved", "the edit", "save the file in the editor, or use --answer and --example")
-    head, _, tail = saved.partition("examples:\n")
-    fields = dict(line.split(": ", 1) for line in head.splitlines() if ": " in line)
+    head, _, tail = saved.partition("\nexamples:\n")
+    name, _, given = head.partition("\nanswer:")
     kept = tuple(line[2:].strip() for line in tail.splitlines() if line.startswith("- ") and line[2:].strip())
-    return fields.get("name", label).strip(), fields.get("answer", "").strip() or None, kept
+    return name.removeprefix("name:").strip() or label, given.strip() or None, kept
 
 
 def _user() -> str:

@@ -53,7 +53,9 @@ class App:
     @cached_property
     def server(self) -> RasaServer:
         """The running Rasa server."""
-        return RasaServer(self.settings.bot.url, self.settings.bot.token)
+        return RasaServer(
+            self.settings.bot.url, self.settings.bot.token, self.settings.path(self.settings.project.models)
+        )
 
     def open_tracker(self) -> SqlTrackerEvents:
         """Open the tracker store that `endpoints.yml` names."""

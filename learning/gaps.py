@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from learning.model import Example, FailedTurn, Gap, GapKind, Priority, content_id
+from learning.model import FAILED_WEIGHT, Example, FailedTurn, Gap, GapKind, Priority, content_id
 from learning.ports import Encoder
 from learning.settings import GapSettings
 from learning.texts import key_phrase
@@ -114,11 +114,22 @@ def group_turns(
         else:
             open_rows.append(row)
     whitened = known.metric(vectors)
-    open_rows = _join_standing(open_rows, ordered, whitened, standing, known, encoder, settings, members)
-    for cluster in _clusters(open_rows[-MAX_CLUSTERED:], ordered, whitened, settings):
+    blocks = {
+        gap_id: known.metric(encoder.encode([turn.text for turn in turns]))
+        for gap_id, turns in standing.items()
+        if turns
+    }
+    open_rows = _join(open_rows, ordered, whitened, blocks, settings, members)
+    failed = [row for row in open_rows if ordered[row].weight >= FAILED_WEIGHT]
+    new_blocks: dict[str, Vectors] = {}
+    for cluster in _clusters(failed[-MAX_CLUSTERED:], ordered, whitened, settings):
         gap_id = content_id("gap", min(ordered[row].turn_id for row in cluster))
         founded[gap_id] = GapKind.NEW_NEED
+        new_blocks[gap_id] = whitened[cluster]
         members.update((ordered[row].turn_id, gap_id) for row in cluster)
+    # What is only doubtful founds nothing, but belongs to a need that others failed with.
+    doubtful = [row for row in open_rows if ordered[row].weight < FAILED_WEIGHT]
+    _join(doubtful, ordered, whitened, new_blocks, settings, members)
     return Grouping(members, founded)
 
 
@@ -127,27 +138,22 @@ def existing_gap_id(intent: str) -> str:
     return content_id("gap", "intent", intent)
 
 
-def _join_standing(
+def _join(
     rows: list[int],
     turns: Sequence[FailedTurn],
     whitened: Vectors,
-    standing: Mapping[str, Sequence[FailedTurn]],
-    known: Known,
-    encoder: Encoder,
+    blocks: Mapping[str, Vectors],
     settings: GapSettings,
     members: dict[str, str],
 ) -> list[int]:
-    """Let turns join the standing gap whose members are near on average; return the rows that are left."""
-    gap_ids = sorted(gap_id for gap_id, existing in standing.items() if existing)
-    if not gap_ids or not rows:
-        return rows
-    members_of = [known.metric(encoder.encode([turn.text for turn in standing[gap_id]])) for gap_id in gap_ids]
+    """Let turns join the gap whose members (`blocks`) are near on average; return the rows that are left."""
+    gap_ids = sorted(blocks)
     left: list[int] = []
     for row in rows:
         # The mean distance to all members is what average linkage would have merged on.
-        distances = [float(np.sqrt(np.maximum(2 - 2 * (block @ whitened[row]), 0)).mean()) for block in members_of]
-        best = int(np.argmin(distances))
-        if distances[best] <= settings.join_distance:
+        distances = [float(np.sqrt(np.maximum(2 - 2 * (blocks[gap] @ whitened[row]), 0)).mean()) for gap in gap_ids]
+        best = int(np.argmin(distances)) if distances else -1
+        if distances and distances[best] <= settings.join_distance:
             members[turns[row].turn_id] = gap_ids[best]
         else:
             left.append(row)
@@ -158,7 +164,7 @@ def _clusters(
     rows: list[int], turns: Sequence[FailedTurn], whitened: Vectors, settings: GapSettings
 ) -> list[list[int]]:
     """Return average-linkage clusters with enough different people; the rest is noise."""
-    if len(rows) < settings.min_people:
+    if len(rows) < max(settings.min_people, 2):
         return []
     tree = linkage(whitened[rows], method="average", metric="euclidean")
     labels = fcluster(tree, settings.join_distance, criterion="distance")

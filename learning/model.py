@@ -11,6 +11,8 @@ LEARNED_INTENT = "learned"
 FALLBACK_INTENT = "nlu_fallback"
 # Signals that the bot understood but a service failed: they are no gap of understanding.
 SERVICE_KINDS = frozenset({"backend_failure"})
+# Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
+FAILED_WEIGHT = 0.5
 
 
 def content_id(*parts: object) -> str:
@@ -58,6 +60,7 @@ class Turn:
     reply: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     channel: str = ""
+    familiarity: float | None = None  # mean cosine to the nearest training examples, where the NLU tells it
     overlay_entry: str | None = None
     thumbs: int = 0
     failed_service: str | None = None
@@ -70,7 +73,9 @@ class Turn:
     @property
     def runner_up(self) -> tuple[str, float] | None:
         """The best intent other than the one chosen, with its confidence."""
-        others = [entry for entry in self.ranking if entry[0] not in (self.intent, FALLBACK_INTENT)]
+        # A retrieval intent stands in the ranking by its base: `faq` is no rival of `faq/shipping_cost`.
+        own = (self.intent, self.intent.partition("/")[0], FALLBACK_INTENT)
+        others = [entry for entry in self.ranking if entry[0] not in own]
         return others[0] if others else None
 
 
@@ -110,7 +115,7 @@ class Signal:
 
 @dataclass(frozen=True)
 class FailedTurn:
-    """A turn with at least one signal about understanding, as gaps see it."""
+    """A turn with at least one signal about understanding, as gaps see it; `weight` is that of all its signals."""
 
     turn_id: str
     sender: str

@@ -103,6 +103,7 @@ class OverlayReader:
         self._clock = clock
         self._snapshot = OverlaySnapshot()
         self._retry_at = 0.0
+        self._dimensions = 0
         self._lock = threading.Lock()
 
     def snapshot(self) -> OverlaySnapshot:
@@ -152,11 +153,18 @@ class OverlayReader:
         entry = OverlayEntry(row.entry_id, ProposalKind(row.kind), row.label, examples, row.answer)
         if entry.kind is ProposalKind.ANSWER and not entry.answer:
             raise ValueError("it has no answer")
-        if row.encoder == self._identity and row.vectors:
-            vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(len(examples), -1)
-        else:
-            vectors = self._encode(list(examples))
-        return entry, vectors
+        vectors = self._stored_vectors(row, len(examples))
+        return entry, self._encode(list(examples)) if vectors is None else vectors
+
+    def _stored_vectors(self, row: sa.engine.Row, count: int) -> Vectors | None:
+        """Return the vectors that came with the entry, None if they are another encoder's or damaged."""
+        if row.encoder != self._identity or not row.vectors:
+            return None
+        self._dimensions = self._dimensions or int(self._encode([""]).shape[1])
+        if len(row.vectors) != count * self._dimensions * np.dtype("<f4").itemsize:
+            return None
+        vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(count, self._dimensions)
+        return vectors if np.isfinite(vectors).all() else None
 
 
 def open_reader(encode: Callable[[list[str]], Vectors], encoder_identity: str) -> OverlayReader:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from learning.conversations import build_conversation
-from learning.errors import NotFound
+from learning.errors import NotFound, ReviewError
 from learning.gaps import Known, cap_senders, describe, existing_gap_id, group_turns
 from learning.model import (
     Action,
@@ -20,9 +20,11 @@ from learning.model import (
     GoodTurn,
     MiningReport,
     Proposal,
+    ProposalKind,
     ProposalState,
     Release,
     Signal,
+    content_id,
 )
 from learning.ports import Encoder, LearningStore, ProjectFiles, Redactor, ReviewHost, TrackerEvents
 from learning.proposals import propose, read_article
@@ -97,12 +99,15 @@ def read_conversations(loop: Loop, on_batch: Callable[[EventBatch], None]) -> Mi
 def find_gaps(loop: Loop, known: Known) -> int:
     """Group failed turns that belong to no gap yet; return how many gaps were founded."""
     store, settings = loop.store, loop.settings.gaps
-    standing, gaps = store.turns_of_gaps(), store.gaps()
     fresh = store.ungrouped_turns()
+    # What was noise last time is noise now unless something came in: a second look at the same would let
+    # messages drift into gaps one by one.
+    known_ids = content_id(*zip(known.labels, known.texts, strict=True))
+    if store.grouping_state() == grouping_state(fresh, known_ids):
+        return 0
+    standing, gaps = store.turns_of_gaps(), store.gaps()
     new_needs = {gap_id: turns for gap_id, turns in standing.items() if gaps[gap_id].kind is GapKind.NEW_NEED}
     grouping = group_turns(fresh, new_needs, known, loop.encoder, settings)
-    if not grouping.members:
-        return 0
     turns_of: dict[str, list[FailedTurn]] = {gap_id: list(turns) for gap_id, turns in standing.items()}
     for turn in fresh:
         if turn.turn_id in grouping.members:
@@ -112,7 +117,13 @@ def find_gaps(loop: Loop, known: Known) -> int:
         describe(gap_id, _kind(gap_id, gaps, intents), intents.get(gap_id), turns_of[gap_id], known, settings)
         for gap_id in sorted(set(grouping.members.values()))
     ]
-    return store.save_gaps(changed, grouping.members)
+    left = [turn for turn in fresh if turn.turn_id not in grouping.members]
+    return store.save_gaps(changed, grouping.members, grouping_state(left, known_ids))
+
+
+def grouping_state(ungrouped: Sequence[FailedTurn], known_ids: str) -> str:
+    """Return a digest of what grouping has to work on: the turns without a gap, and what is trained."""
+    return content_id(known_ids, *sorted(f"{turn.turn_id} {turn.weight:.3f}" for turn in ungrouped))
 
 
 def write_proposals(loop: Loop, known: Known) -> int:
@@ -141,6 +152,8 @@ def review(loop: Loop, decision: Decision) -> Release | None:
     before = loop.store.proposal(decision.proposal_id)
     decision = replace(decision, proposal_id=before.proposal_id)
     after = decide(before, decision)
+    if after.state in (ProposalState.APPROVED, ProposalState.EDITED):
+        _check_name_is_free(loop, after)
     loop.store.save_decision(before, after, decision)
     if decision.action in (Action.APPROVE, Action.EDIT):
         return publish(loop, after, decision.who)
@@ -185,6 +198,19 @@ def withdraw(loop: Loop, prefix: str, who: str, reason: str) -> str:
         )
     loop.store.move_entry(entries[0], ProposalState.WITHDRAWN, who, "withdraw", reason, loop.now())
     return entries[0].label
+
+
+def _check_name_is_free(loop: Loop, proposal: Proposal) -> None:
+    """Refuse a name that another answer has: the bot would give one of the two to both questions."""
+    if proposal.kind is not ProposalKind.ANSWER:
+        return
+    taken = {entry.label for entry in loop.store.entries(*LIVE) if entry.kind is ProposalKind.ANSWER}
+    if proposal.label in taken | {example.label for example in loop.project.examples()}:
+        raise ReviewError(
+            f"has the name {proposal.label}, which another answer has",
+            f"proposal {proposal.proposal_id}",
+            "give it another one with --name",
+        )
 
 
 def _good_turns(found: Sequence[tuple[Conversation, Sequence[Signal]]], redactor: Redactor) -> list[GoodTurn]:

@@ -27,7 +27,7 @@ from learning.model import (
 )
 from learning.ports import Encoder
 from learning.settings import ProposalSettings
-from learning.texts import PLACEHOLDER, medoids, words_of
+from learning.texts import PLACEHOLDER, medoids, name_of, plain_text, words_of
 from learning.vectors import Vectors
 
 ANSWER_SENTENCES = 2  # a chat answer longer than this is not read
@@ -92,7 +92,7 @@ def propose(
 
 def learned_label(name: str) -> str:
     """Return the full retrieval key of a new question, `learned/loyalty_points`."""
-    return f"{LEARNED_INTENT}/{'_'.join(words_of(name)) or 'question'}"
+    return f"{LEARNED_INTENT}/{name_of(name) or 'question'}"
 
 
 def _usable_texts(turns: Sequence[FailedTurn]) -> list[str]:
@@ -100,7 +100,7 @@ def _usable_texts(turns: Sequence[FailedTurn]) -> list[str]:
     clean: dict[str, str] = {}
     masked: dict[str, str] = {}
     for turn in turns:
-        plain = " ".join(PLACEHOLDER.sub(" ", turn.text).split())
+        plain = plain_text(turn.text)
         if words_of(plain):
             (masked if PLACEHOLDER.search(turn.text) else clean).setdefault(plain.casefold(), plain)
     texts = list(clean.values())

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import io
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from learning.model import Entry, Proposal, ProposalKind, content_id
+from learning.texts import clean_example
 
-HEADER = "# Written by publishing; change it in review, not here.\n"
-MAX_EXAMPLE = 300  # characters; longer messages are stories, not examples
+# The dash is no ornament: in a file of ASCII alone Rasa would take `\\u000a` in somebody's text for a line break.
+HEADER = "# Written by publishing — change it in review, not here.\n"
 
 
 def entry_id(proposal: Proposal) -> str:
     """Return the id of the entry that publishing `proposal` makes."""
     return content_id("entry", proposal.proposal_id)
-
-
-def clean_example(text: str) -> str:
-    r"""Return a customer's text as one line of plain words for a training file.
-
-    Brackets and braces would be read as entity annotations by Rasa, line breaks and a leading dash as new
-    examples: a message such as `- x\n- intent: evil` must come out as text.
-    """
-    visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
-    plain = re.sub(r"[\[\]{}()|`]", " ", visible)
-    return " ".join(plain.split()).lstrip("-#/*> ")[:MAX_EXAMPLE].strip()
 
 
 def render_entry(entry: Entry) -> str:
@@ -46,7 +34,8 @@ def render_entry(entry: Entry) -> str:
         ],
     }
     if entry.kind is ProposalKind.ANSWER and entry.answer:
-        content["responses"] = {f"utter_{entry.label}": [{"text": entry.answer}]}
+        # Quoted: in a plain scalar Rasa would look for environment variables such as ${HOME}.
+        content["responses"] = {f"utter_{entry.label}": [{"text": DoubleQuotedScalarString(entry.answer)}]}
     writer: Any = YAML()
     writer.default_flow_style = False
     writer.width = 4096  # a folded answer would make unreadable diffs

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from learning.gaps import Known
 from learning.model import Proposal, Replay
 from learning.ports import Encoder
+from learning.texts import plain_text
 from learning.vectors import Vectors
 
 MIN_SIMILARITY = 0.6  # the live overlay's own default
@@ -37,8 +38,9 @@ def _captured(
     to_examples = vectors @ examples.T
     folded = [example.casefold() for example in example_texts]
     for row, text in enumerate(texts):
+        own = plain_text(text).casefold()
         for column, example in enumerate(folded):
-            if example == text.casefold():
+            if example == own:
                 to_examples[row, column] = -1.0
     nearest = to_examples.max(axis=1)
     rivals = (vectors @ known.vectors.T).max(axis=1)

@@ -73,6 +73,9 @@ def retrain(
 
 def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     """Retire the overlay entries that `model` understands by itself; return (absorbed, kept)."""
+    # Training takes minutes: what was withdrawn meanwhile is no longer there to be absorbed.
+    live = {entry.entry_id for entry in loop.store.entries(ProposalState.PUBLISHED)}
+    entries = [entry for entry in entries if entry.entry_id in live]
     turns_of = loop.store.turns_of_gaps()
     gap_of = {proposal.proposal_id: proposal.gap_id for proposal in loop.store.proposals()}
     texts_of = {

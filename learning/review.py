@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from learning.errors import ReviewError
 from learning.model import LEARNED_INTENT, Action, Decision, Proposal, ProposalKind, ProposalState
+from learning.texts import clean_example
 
 State = ProposalState
 
@@ -27,7 +28,8 @@ STATE_AFTER: Mapping[Action, State] = {
     Action.REJECT: State.REJECTED,
     Action.DEFER: State.DEFERRED,
 }
-LEARNED_KEY = re.compile(rf"{LEARNED_INTENT}/[^\W_][\w]*")
+LEARNED_KEY = re.compile(rf"{LEARNED_INTENT}/[^\W_]\w{{0,79}}")  # it becomes part of a file's name
+SLOT = re.compile(r"\{\w+\}")
 MAX_ANSWER = 2000  # characters; more is an article, not a chat answer
 
 
@@ -66,13 +68,21 @@ def decide(proposal: Proposal, decision: Decision) -> Proposal:
             examples=decision.examples if decision.examples is not None else decided.examples,
             answer=decision.answer if decision.answer is not None else decided.answer,
         )
+    examples = tuple(dict.fromkeys(filter(None, map(clean_example, decided.examples))))
+    decided = replace(decided, examples=examples)
+    if decided.kind is ProposalKind.EXAMPLES and decided.label != proposal.label:
+        raise ReviewError(
+            f"adds examples to {proposal.label}, whose name cannot be changed",
+            item,
+            "edit its examples, or reject it with a reason",
+        )
     _check_publishable(decided, item)
     return decided
 
 
 def _check_publishable(proposal: Proposal, item: str) -> None:
-    if not any(example.strip() for example in proposal.examples):
-        raise ReviewError("has no examples", item, "add at least one with `review edit --example`")
+    if not proposal.examples:
+        raise ReviewError("has no examples with words in them", item, "add at least one with `review edit --example`")
     if proposal.kind is not ProposalKind.ANSWER:
         return
     if not (proposal.answer or "").strip():
@@ -81,7 +91,13 @@ def _check_publishable(proposal: Proposal, item: str) -> None:
         )
     if len(proposal.answer or "") > MAX_ANSWER:
         raise ReviewError(f"has an answer of more than {MAX_ANSWER} characters", item, "shorten the answer")
+    if re.search(r"[{}]", SLOT.sub("", proposal.answer or "")):
+        raise ReviewError(
+            "has an answer with a lone brace, which Rasa cannot say", item, "use braces for slots only, as in {name}"
+        )
     if not LEARNED_KEY.fullmatch(proposal.label):
         raise ReviewError(
-            f"has the name {proposal.label!r}", item, f"use `{LEARNED_INTENT}/` and letters, digits or underscores"
+            f"has the name {proposal.label!r}",
+            item,
+            f"use `{LEARNED_INTENT}/` and up to 80 letters, digits or underscores",
         )

@@ -23,7 +23,7 @@ def build_scheduler(
     """Return a scheduler with the cadence of `learning.yml`; a job that fails is logged and tried again next time.
 
     Raises:
-        SettingsError: `schedule.retrain_cron` is not a cron line.
+        SettingsError: `schedule.retrain_cron` is not a cron line, or `schedule.mine_minutes` no number of minutes.
 
     """
     try:
@@ -34,6 +34,12 @@ def build_scheduler(
             "learning.yml: schedule: retrain_cron",
             'write five fields such as "0 3 * * sun"',
         ) from error
+    if settings.mine_minutes < 1:
+        raise SettingsError(
+            f"is {settings.mine_minutes}, not a number of minutes",
+            "learning.yml: schedule: mine_minutes",
+            "use 1 or more",
+        )
     scheduler = BlockingScheduler(
         timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": GRACE}
     )

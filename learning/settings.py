@@ -48,6 +48,7 @@ class SignalSettings:
     """When a turn counts as failed."""
 
     low_confidence: float = 0.55
+    unfamiliar: float = 0.46
     near_tie: float = 0.12
     rephrase_similarity: float = 0.62
     rephrase_window: int = 180
@@ -127,6 +128,9 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
 
     """
     environ = os.environ if environ is None else environ
+    if not root.is_dir():
+        raise SettingsError("is no folder", f"project {root}", "name the Rasa project's folder with --project")
+    root = root.resolve()
     path = root / FILE
     content: object = {}
     if path.exists():
@@ -134,6 +138,8 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             content = yaml.safe_load(path.read_text("utf-8")) or {}
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SettingsError(f"is not valid YAML ({_first_line(error)})", str(path), "correct it") from error
+        except OSError as error:
+            raise SettingsError(f"cannot be read ({error.strerror})", str(path), "check the file's rights") from error
     settings = replace(_build(Settings, content, str(path)), root=root)
     store, bot = settings.store, settings.bot
     return replace(
@@ -159,7 +165,7 @@ def _build(section: type[Section], content: object, where: str) -> Section:
             raise SettingsError("is not a setting", f"{where}: {key}", f"use one of {', '.join(sorted(names))}")
         kind = hints[key]
         if is_dataclass(kind):
-            values[key] = _build(cast(type, kind), value or {}, f"{where}: {key}")
+            values[key] = _build(cast(type, kind), {} if value is None else value, f"{where}: {key}")
         else:
             values[key] = _typed(kind, value, f"{where}: {key}")
     return section(**values)
@@ -176,7 +182,7 @@ def _typed(kind: type, value: object, where: str) -> object:
 def _absolute(url: str, root: Path) -> str:
     """Anchor a relative SQLite path at the project's root, so that every process opens the same file."""
     prefix = "sqlite:///"
-    if url.startswith(prefix) and not url.startswith(prefix + "/") and ":memory:" not in url:
+    if url.startswith(prefix) and not url.startswith((prefix + "/", prefix + "file:")) and ":memory:" not in url:
         return prefix + str((root / url[len(prefix) :]).resolve())
     return url
 

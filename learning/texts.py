@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from learning.vectors import Vectors
 
 PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")  # what stands where personal data was
 NAME_WORDS = 3
+NAME_LENGTH = 60  # characters; names become parts of file names
+MAX_EXAMPLE = 300  # characters; longer messages are stories, not examples
 STOP_WORDS = frozenset(
     """
     a about all am an and any are as at be been being but by can could did do does for from get give go got
@@ -25,6 +28,28 @@ STOP_WORDS = frozenset(
 def words_of(text: str) -> list[str]:
     """Return the lower-case words of a text without placeholders."""
     return re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", PLACEHOLDER.sub(" ", text).lower())
+
+
+def name_of(text: str) -> str:
+    """Return the words of a text as one name such as `loyalty_points`, empty where it has none."""
+    return "_".join(word.replace("'", "") for word in words_of(text))[:NAME_LENGTH].strip("_")
+
+
+def plain_text(text: str) -> str:
+    """Return a redacted message as an example: without placeholders, and clean."""
+    return clean_example(PLACEHOLDER.sub(" ", text))
+
+
+def clean_example(text: str) -> str:
+    r"""Return a customer's text as one line of plain words for a training file.
+
+    Brackets and braces would be read as entity annotations by Rasa, line breaks and a leading dash as new
+    examples, a backslash as the start of a character's code: a message such as `- x\n- intent: evil` must come
+    out as text.
+    """
+    visible = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text)
+    plain = re.sub(r"[\[\]{}()|`\\]", " ", visible)
+    return " ".join(plain.split()).lstrip("-#/*> ")[:MAX_EXAMPLE].strip()
 
 
 def key_phrase(texts: Sequence[str], background: Sequence[str]) -> str:

@@ -245,9 +245,7 @@ def create_app(shop: Shop, token: str | None = None) -> Starlette:
         return guard
 
     return Starlette(
-        routes=[
-            Route(path, guarded(handler, path), methods=[method]) for method, path, handler in routes(shop)
-        ],
+        routes=[Route(path, guarded(handler, path), methods=[method]) for method, path, handler in routes(shop)],
         exception_handlers={
             ShopProblem: _problem,
             HTTPException: _http_problem,

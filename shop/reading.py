@@ -36,9 +36,7 @@ class Fields:
             return None
         # PostgreSQL can't store a null character, and no real text has one.
         if not isinstance(value, str) or not value.strip() or len(value) > longest or "\x00" in value:
-            raise BadRequest(
-                f"The field '{name}' isn't a text of 1 to {longest} characters.", f"Correct '{name}'."
-            )
+            raise BadRequest(f"The field '{name}' isn't a text of 1 to {longest} characters.", f"Correct '{name}'.")
         return value.strip()
 
     def email(self) -> str:

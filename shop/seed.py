@@ -110,9 +110,7 @@ def _order(connection: Connection, rng: random.Random, number: int, plan: _Plan,
     lines = rng.sample(CATALOG, k=rng.randint(1, 3))
     quantities = [rng.randint(1, 3) for _ in lines]
     total = sum(quantity * line[2] for quantity, line in zip(quantities, lines, strict=True))
-    address = connection.execute(
-        sa.select(customers.c.address).where(customers.c.id == plan.customer)
-    ).scalar_one()
+    address = connection.execute(sa.select(customers.c.address).where(customers.c.id == plan.customer)).scalar_one()
     connection.execute(
         orders.insert().values(
             number=number,
@@ -122,9 +120,7 @@ def _order(connection: Connection, rng: random.Random, number: int, plan: _Plan,
             carrier=rng.choice(CARRIERS) if shipped else None,
             tracking_code=f"FW{rng.randint(10**9, 10**10 - 1)}IE" if shipped else None,
             expected_on=_relative(today, plan.expected_in),
-            delivered_on=_relative(
-                today, None if plan.delivered_days_ago is None else -plan.delivered_days_ago
-            ),
+            delivered_on=_relative(today, None if plan.delivered_days_ago is None else -plan.delivered_days_ago),
             shipping_address=address,
             total_cents=total,
             currency=CURRENCY,
@@ -132,9 +128,7 @@ def _order(connection: Connection, rng: random.Random, number: int, plan: _Plan,
     )
     for quantity, (sku, title, cents) in zip(quantities, lines, strict=True):
         connection.execute(
-            order_items.insert().values(
-                order_number=number, sku=sku, title=title, quantity=quantity, unit_cents=cents
-            )
+            order_items.insert().values(order_number=number, sku=sku, title=title, quantity=quantity, unit_cents=cents)
         )
     if plan.refund:
         connection.execute(

@@ -115,9 +115,7 @@ def request_return(
             if last
             else f"it is {order.status.replace('_', ' ')}, not delivered"
         )
-        raise Conflict(
-            f"Order {order.number} can't be returned: {why}.", "Talk to a person if the item is faulty."
-        )
+        raise Conflict(f"Order {order.number} can't be returned: {why}.", "Talk to a person if the item is faulty.")
     try:
         with connection.begin_nested():
             connection.execute(
@@ -237,9 +235,7 @@ def _ticket(connection: Connection, condition: Any) -> Ticket | None:
 
 
 def _return_of(connection: Connection, number: int) -> ReturnRequest | None:
-    row = connection.execute(
-        sa.select(return_requests).where(return_requests.c.order_number == number)
-    ).one_or_none()
+    row = connection.execute(sa.select(return_requests).where(return_requests.c.order_number == number)).one_or_none()
     if row is None:
         return None
     return ReturnRequest(row.reference, row.order_number, row.state, _utc(row.created_at))

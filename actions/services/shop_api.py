@@ -100,7 +100,12 @@ class ShopError(Exception):
 
 
 class ShopUnavailable(ShopError):
-    """The shop is down, too slow, or answers nonsense; nothing is known to have happened."""
+    """The shop is down, too slow, or answers nonsense."""
+
+    def __init__(self, operation: str, message: str, next_step: str, *, may_have_happened: bool = False) -> None:
+        """Say too whether a change may have been made although no answer came."""
+        super().__init__(operation, message, next_step)
+        self.may_have_happened = may_have_happened
 
 
 class OrderUnknown(ShopError):

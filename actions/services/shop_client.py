@@ -80,9 +80,7 @@ class ShopClient:
     async def cancel_order(self, number: str, email: str) -> OrderDetails:
         """Cancel an order that hasn't left; the shop cancels only once, so repeating is safe."""
         path = f"/orders/{number}/cancel"
-        return await self._ask(
-            "cancel_order", "POST", path, _order_details, body={"email": email}, repeat=True
-        )
+        return await self._ask("cancel_order", "POST", path, _order_details, body={"email": email}, repeat=True)
 
     async def change_address(self, number: str, email: str, address: str) -> OrderDetails:
         """Send an order that hasn't left elsewhere."""
@@ -122,9 +120,7 @@ class ShopClient:
             "order_number": int(ticket.order_number) if ticket.order_number else None,
         }
         headers = {"Idempotency-Key": ticket.key}
-        return await self._ask(
-            "open_ticket", "POST", "/tickets", _ticket, body=body, headers=headers, repeat=True
-        )
+        return await self._ask("open_ticket", "POST", "/tickets", _ticket, body=body, headers=headers, repeat=True)
 
     async def ticket(self, reference: str) -> Ticket:
         """The state of a case."""
@@ -151,18 +147,25 @@ class ShopClient:
         all_headers = dict(headers or {})
         if email:
             all_headers["X-Customer-Email"] = email
+        sending = _Sending()
         try:
             response = await asyncio.wait_for(
-                self._send(method, path, body, all_headers, repeat or method == "GET"),
+                self._send(sending, method, path, body, all_headers, repeat or method == "GET"),
                 timeout=self._patience.total_seconds,
             )
         except (httpx.HTTPError, asyncio.TimeoutError, _Overloaded, UnicodeEncodeError) as error:
             # Only the kind of error is kept: its text can hold the address with a customer's data.
-            raise ShopUnavailable(operation, f"No answer ({type(error).__name__}).", TRY_AGAIN) from None
-        return _read_answer(operation, response, read)
+            raise ShopUnavailable(
+                operation,
+                f"No answer ({type(error).__name__}).",
+                TRY_AGAIN,
+                may_have_happened=method != "GET" and sending.may_have_arrived,
+            ) from None
+        return _read_answer(operation, response, read, changes=method != "GET")
 
     async def _send(
         self,
+        sending: _Sending,
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
@@ -178,11 +181,25 @@ class ShopClient:
         )
         async for attempt in retrying:
             with attempt:
-                response = await self._connection().request(
-                    method, f"/api/v1{path}", json=body, headers=dict(headers)
-                )
-                if response.status_code >= 500 or response.status_code == 429:
-                    raise _Overloaded(response.status_code)
+                response = await self._attempt(sending, method, path, body, headers)
+        return response
+
+    async def _attempt(
+        self,
+        sending: _Sending,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> httpx.Response:
+        arrived_before, sending.may_have_arrived = sending.may_have_arrived, True
+        try:
+            response = await self._connection().request(method, f"/api/v1{path}", json=body, headers=dict(headers))
+        except (httpx.ConnectError, httpx.ConnectTimeout, UnicodeEncodeError):
+            sending.may_have_arrived = arrived_before  # this attempt never got out
+            raise
+        if response.status_code >= 500 or response.status_code == 429:
+            raise _Overloaded(response.status_code)
         return response
 
     def _connection(self) -> httpx.AsyncClient:
@@ -199,16 +216,21 @@ class ShopClient:
 @lru_cache(maxsize=1)
 def shop_from_environment() -> Shop:
     """The client that EVERGREEN_SHOP_URL and EVERGREEN_SHOP_TOKEN describe, made once on first use."""
-    return ShopClient(
-        os.environ.get("EVERGREEN_SHOP_URL") or DEFAULT_URL, os.environ.get("EVERGREEN_SHOP_TOKEN")
-    )
+    return ShopClient(os.environ.get("EVERGREEN_SHOP_URL") or DEFAULT_URL, os.environ.get("EVERGREEN_SHOP_TOKEN"))
+
+
+@dataclass
+class _Sending:
+    """What is known of a request that is under way."""
+
+    may_have_arrived: bool = False
 
 
 class _Overloaded(Exception):
     """The shop answered with a failure of its own, which may pass."""
 
 
-def _read_answer(operation: str, response: httpx.Response, read: Callable[[Any], Record]) -> Record:
+def _read_answer(operation: str, response: httpx.Response, read: Callable[[Any], Record], *, changes: bool) -> Record:
     try:
         body = response.json()
         if response.is_success:
@@ -217,7 +239,9 @@ def _read_answer(operation: str, response: httpx.Response, read: Callable[[Any],
         message, next_step = str(problem["message"]), str(problem["next_step"])
     except (KeyError, TypeError, ValueError) as error:
         what = f"Answer {response.status_code} isn't what it should be ({type(error).__name__})."
-        raise ShopUnavailable(operation, what, "Compare the shop's /openapi.json.") from None
+        raise ShopUnavailable(
+            operation, what, "Compare the shop's /openapi.json.", may_have_happened=changes and response.is_success
+        ) from None
     if response.status_code == 404:
         unknown = TicketUnknown if operation == "ticket" else OrderUnknown
         raise unknown(operation, message, next_step)

@@ -72,4 +72,4 @@ def append_row(
     unsealed = AuditRow(last + 1, at, who, what, item, before, after, reason, evidence_hash, previous, "")
     sealed = {**asdict(unsealed), "row_hash": _row_hash(unsealed)}
     connection.execute(sa.insert(schema.audit), sealed)
-    set_meta(connection, "audit_head", sealed["row_hash"])
+    set_meta(connection, HEAD, sealed["row_hash"])

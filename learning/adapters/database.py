@@ -22,6 +22,8 @@ from learning.adapters import schema
 from learning.errors import StoreError
 
 IMMEDIATE = "evergreen_immediate"
+# Writers take turns on PostgreSQL as they do on SQLite: each continues the audit log's chain from its newest row.
+WRITER_LOCK = 0x65766772  # any number that nobody else locks
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -37,17 +39,17 @@ class Database:
         self._item = "learning database " + re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
         try:
             parsed = sa.engine.make_url(url)
-        except ArgumentError as error:
-            raise StoreError("is not a database URL", self._item, "correct store.url or EVERGREEN_STORE_URL") from error
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self._is_sqlite and parsed.database:
+            self._is_sqlite = parsed.get_backend_name() == "sqlite"
+            self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=not self._is_sqlite)
+        except (ArgumentError, ImportError) as error:
+            raise self._unusable(error) from error
+        if self._is_sqlite and parsed.database and not parsed.database.startswith("file:"):
             try:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise StoreError(
                     f"cannot be made ({error.strerror})", self._item, "check the folder's rights"
                 ) from error
-        self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=not self._is_sqlite)
         # Two readers that both turn into writers would fail each other: writers take the lock at once.
         self._writer = self._engine.execution_options(**{IMMEDIATE: True})
         if self._is_sqlite:
@@ -93,9 +95,17 @@ class Database:
         """Give a connection in a transaction that is committed at the end, rolled back on any error."""
         try:
             with self._writer.begin() as connection:
+                if not self._is_sqlite:
+                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
                 yield connection
         except SQLAlchemyError as error:
             raise self._error(error) from error
+
+    def _unusable(self, error: Exception) -> StoreError:
+        cause = str(error).strip().splitlines()[0]
+        return StoreError(
+            f"is no database that can be opened ({cause})", self._item, "correct store.url or EVERGREEN_STORE_URL"
+        )
 
     def _error(self, error: SQLAlchemyError) -> StoreError:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]

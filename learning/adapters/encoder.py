@@ -128,8 +128,9 @@ class OnnxEncoder:
                 vectors[row] = known
         # The longest first, so that no thread is left alone with a long text at the end.
         wanted = sorted(missing, key=len, reverse=True)
-        encoded = self._pool.map(self._encode_one, wanted) if self._pool else map(self._encode_one, wanted)
-        for text, vector in zip(wanted, encoded):
+        pool = self._pool if len(wanted) > 1 else None
+        encoded = pool.map(self._encode_one, wanted) if pool else map(self._encode_one, wanted)
+        for text, vector in zip(wanted, encoded, strict=True):
             vectors[missing[text]] = vector
             self._remember(text, vector)
         return vectors

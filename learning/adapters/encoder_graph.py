@@ -75,7 +75,7 @@ def _read_pooling(source: Path) -> str:
 
 def build_graph(source: Path) -> Any:
     """Returns the fp32 ONNX model of the BERT encoder in a sentence-transformers directory."""
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError  # type: ignore[attr-defined]  # it is there, its stub leaves it out
     from safetensors.numpy import load_file
 
     shape = read_shape(source)

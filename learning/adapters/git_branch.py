@@ -64,6 +64,12 @@ class GitBranch:
         plumbing = repository.git
         if not repository.head.is_valid():
             raise PublishError("has no commit yet", str(self._root), "commit the project once")
+        if not repository.head.is_detached and repository.active_branch.name == self._branch:
+            raise PublishError(
+                "is checked out, and its files would change under you",
+                f"branch {self._branch}",
+                "switch to another branch and run `python -m learning publish`; what was approved stays live",
+            )
         top = Path(repository.working_tree_dir or self._root)
         folder = (self._root / self._folder).relative_to(top.resolve()).as_posix()
         base = self._base(repository)
@@ -76,8 +82,8 @@ class GitBranch:
                     blob_file.write_text(text, "utf-8")
                     blob = plumbing.hash_object("-w", str(blob_file))
                     plumbing.update_index("--add", "--cacheinfo", f"100644,{blob},{folder}/{name}")
-                listed = plumbing.ls_files("--", folder).splitlines()
-                for path in listed:
+                # Without -z git would quote a name that is not ASCII, and it would not be found again.
+                for path in plumbing.ls_files("-z", "--", folder).split("\0"):
                     name = path.removeprefix(f"{folder}/")
                     if is_entry_file(name) and name not in files:
                         plumbing.update_index("--force-remove", path)

@@ -17,7 +17,7 @@ from learning.settings import Settings
 
 LEARNED_FOLDER = "learned"  # below the data folder; written by publishing
 # [10342](order_number) and [fast]{"entity": "speed"}: an annotation stands for its text.
-ANNOTATION = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\})(?:\[[^\]]*\])*")
+ANNOTATION = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\}|\[[^\]]*\])")
 
 
 class Project:
@@ -32,8 +32,8 @@ class Project:
         files = sorted(path.rglob("*.yml")) if path.is_dir() else [path]
         if not files or not files[0].exists():
             raise ProjectError("does not exist", str(path), "run this in the Rasa project's folder")
-        intents = [intent for file in files for intent in _mapping(file).get("intents") or ()]
-        names = {next(iter(intent)) if isinstance(intent, dict) else intent for intent in intents}
+        intents = [intent for file in files for intent in _items(file, "intents")]
+        names = {name for intent in intents for name in (intent if isinstance(intent, dict) else [str(intent)])}
         if LEARNED_INTENT not in names:
             raise ProjectError(
                 f"has no intent `{LEARNED_INTENT}`, which learned answers are given under",
@@ -42,8 +42,17 @@ class Project:
             )
 
     def examples(self) -> list[Example]:
-        """Return every training example of the project, labelled with its intent or full retrieval key."""
-        return list(_read_nlu(self._settings.path(self._settings.project.data)))
+        """Return every training example of the project, labelled with its intent or full retrieval key.
+
+        Raises:
+            ProjectError: there are none, so that known and new needs could not be told apart.
+
+        """
+        path = self._settings.path(self._settings.project.data)
+        found = list(_read_nlu(path))
+        if not found:
+            raise ProjectError("holds no training examples", str(path), "correct project.data in learning.yml")
+        return found
 
     def holdout(self) -> list[Example]:
         """Return the held-out messages.
@@ -65,11 +74,14 @@ class Project:
     def articles(self) -> list[tuple[str, str]]:
         """Return the knowledge articles as (file name, Markdown)."""
         folder = self._settings.path(self._settings.project.knowledge)
-        return [(path.name, path.read_text("utf-8")) for path in sorted(folder.glob("*.md"))]
+        return [(path.name, _read(path)) for path in sorted(folder.glob("*.md"))]
 
     def assemble(self, target: Path, learned: Mapping[str, str]) -> Path:
         """Copy the training data to `target` with `learned` as its entry files; return the folder."""
-        shutil.copytree(self._settings.path(self._settings.project.data), target, dirs_exist_ok=True)
+        data = self._settings.path(self._settings.project.data)
+        if not data.is_dir():
+            raise ProjectError("is no folder", str(data), "correct project.data in learning.yml")
+        shutil.copytree(data, target, dirs_exist_ok=True)
         folder = target / LEARNED_FOLDER
         folder.mkdir(exist_ok=True)
         for file in folder.iterdir():
@@ -85,7 +97,7 @@ def _read_nlu(path: Path) -> Iterator[Example]:
     for file in files:
         if not file.exists():
             continue
-        for item in _mapping(file).get("nlu") or ():
+        for item in _items(file, "nlu"):
             if isinstance(item, dict) and item.get("intent"):
                 for text in _example_texts(item.get("examples")):
                     yield Example(ANNOTATION.sub(r"\1", text), str(item["intent"]))
@@ -103,10 +115,25 @@ def _example_texts(examples: Any) -> Iterator[str]:
                 yield text.strip().removeprefix("- ")
 
 
-def _mapping(file: Path) -> dict[str, Any]:
+def _items(file: Path, key: str) -> list[Any]:
+    items = _mapping(file).get(key)
+    return items if isinstance(items, list) else []
+
+
+def _read(file: Path) -> str:
     try:
-        content = yaml.safe_load(file.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError(
+            f"cannot be read ({error})", str(file), "save it as UTF-8 text, or take it out of the project"
+        ) from error
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    text = _read(file)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
         raise ProjectError(
             f"is not valid YAML ({reason})", str(file), "correct it, or take it out of the project"

@@ -64,7 +64,7 @@ class RasaNlu:
             TrainingError: the model cannot be loaded.
 
         """
-        command = [sys.executable, "-m", "learning.adapters.rasa_nlu", str(model.resolve())]
+        command = [sys.executable, "-m", "learning.adapters.rasa_nlu", str((self._root / model).resolve())]
         done = self._run(
             command, f"model {model.name}", PREDICT_TIMEOUT, input=orjson.dumps(list(texts)), capture_output=True
         )

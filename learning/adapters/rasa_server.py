@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
-from learning.errors import BotServerError
+from learning.errors import BotServerError, SettingsError
 
 TIMEOUT = 10.0  # seconds for a status
 LOAD_TIMEOUT = 180.0  # seconds; a model with word vectors takes a minute to load
 ATTEMPTS = 3
+PAUSE = 0.2  # seconds between two looks at which model runs
 
 
 class RasaServer:
-    """Asks and tells one Rasa server; `token` is what it was started with by `--auth-token`."""
+    """Asks and tells one Rasa server that keeps its models in the folder `models`.
 
-    def __init__(self, url: str, token: str = "", transport: httpx.BaseTransport | None = None) -> None:
+    `token` is what it was started with by `--auth-token`.
+    """
+
+    def __init__(self, url: str, token: str, models: Path, transport: httpx.BaseTransport | None = None) -> None:
         self._url = url.rstrip("/")
-        self._client = httpx.Client(
-            base_url=self._url, params={"token": token} if token else None, timeout=TIMEOUT, transport=transport
-        )
+        self._models = models
+        params = {"token": token} if token else None
+        try:
+            self._client = httpx.Client(base_url=self._url, params=params, timeout=TIMEOUT, transport=transport)
+        except httpx.InvalidURL as error:
+            raise SettingsError(f"is no URL ({error})", f"bot.url {url}", "write http://host:port") from error
 
     def running_model(self) -> Path:
         """Return the path of the model that answers now.
@@ -32,10 +40,10 @@ class RasaServer:
 
         """
         response = self._request("GET", "/status")
-        model = response.json().get("model_file")
+        model = _json(response).get("model_file")
         if not model:
             raise BotServerError("runs without a model", self._url, "run `rasa train` and start it again")
-        return Path(model)
+        return self._models / Path(model).name  # Rasa tells the name, not where it is
 
     def load_model(self, model: Path) -> None:
         """Swap the running model and wait until it answers; the old one stays if it cannot be loaded.
@@ -51,6 +59,7 @@ class RasaServer:
                 raise BotServerError(
                     f"still runs another model after loading {model.name}", self._url, "look at its log"
                 )
+            time.sleep(PAUSE)
 
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
         retrying = Retrying(
@@ -82,7 +91,12 @@ class RasaServer:
 
 
 def _reason(response: httpx.Response) -> str:
+    return str(_json(response).get("message") or response.text)[:300]
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
     try:
-        return str(response.json().get("message", ""))[:300]
+        content = response.json()
     except ValueError:
-        return response.text[:300]
+        content = None
+    return content if isinstance(content, dict) else {}

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.model import (
+    FAILED_WEIGHT,
     SERVICE_KINDS,
     Conversation,
     Decision,
@@ -24,21 +25,22 @@ from learning.model import (
     Source,
 )
 
-MIN_WEIGHT = 0.5  # a weaker signal alone does not make a turn a failed one
-
 
 def conversation_row(conversation: Conversation, signals: Sequence[Signal]) -> dict[str, Any]:
     """Return the row of a conversation with its count of failed turns."""
+    weights: dict[str, float] = {}
+    for signal in signals:
+        weights[signal.turn_id] = joint_weight(weights.get(signal.turn_id, 0.0), signal.weight)
     return {
         "sender": conversation.sender,
         "turns": len(conversation.turns),
-        "failed_turns": len({signal.turn_id for signal in signals}),
+        "failed_turns": sum(weight >= FAILED_WEIGHT for weight in weights.values()),
         "last_at": conversation.turns[-1].at if conversation.turns else None,
     }
 
 
 def failed_turns(connection: Connection, condition: Any) -> list[FailedTurn]:
-    """Return one record a turn, its weight that of its signals together, 1 - prod(1 - w)."""
+    """Return one record a turn with signals about understanding, weak ones included."""
     table = schema.signals
     query = (
         sa.select(table)
@@ -48,9 +50,14 @@ def failed_turns(connection: Connection, condition: Any) -> list[FailedTurn]:
     turns: dict[str, FailedTurn] = {}
     for row in connection.execute(query):
         before = turns.get(row.turn_id)
-        weight = 1 - (1 - row.weight) * (1 - (before.weight if before else 0.0))
+        weight = joint_weight(before.weight if before else 0.0, row.weight)
         turns[row.turn_id] = FailedTurn(row.turn_id, row.sender, row.text, row.intent, weight, row.at)
-    return [turn for turn in turns.values() if turn.weight >= MIN_WEIGHT]
+    return list(turns.values())
+
+
+def joint_weight(first: float, second: float) -> float:
+    """Return the weight of two independent signals together, 1 - (1 - a)(1 - b)."""
+    return 1 - (1 - first) * (1 - second)
 
 
 def proposal_row(proposal: Proposal) -> dict[str, Any]:

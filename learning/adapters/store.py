@@ -35,6 +35,7 @@ from learning.overlay import pack_vectors
 
 WATERMARK = "tracker_watermark"
 OVERLAY_VERSION = "overlay_version"
+GROUPING_STATE = "grouping_state"
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 
 
@@ -154,8 +155,13 @@ class Store:
                 for row in connection.execute(sa.select(schema.gaps))
             }
 
-    def save_gaps(self, gaps: Sequence[Gap], members: Mapping[str, str]) -> int:
-        """Write gaps and which turn belongs to which; return how many gaps are new."""
+    def grouping_state(self) -> str:
+        """Return what the last grouping left, as it was told to `save_gaps`."""
+        with self._database.read() as connection:
+            return get_meta(connection, GROUPING_STATE) or ""
+
+    def save_gaps(self, gaps: Sequence[Gap], members: Mapping[str, str], state: str) -> int:
+        """Write gaps, which turn belongs to which, and what is left; return how many gaps are new."""
         with self._database.write() as connection:
             known = {row.gap_id for row in connection.execute(sa.select(schema.gaps.c.gap_id))}
             for gap in gaps:
@@ -175,6 +181,7 @@ class Store:
             fresh = [{"turn_id": turn, "gap_id": gap} for turn, gap in members.items() if turn not in taken]
             if fresh:
                 connection.execute(sa.insert(schema.members), fresh)
+            set_meta(connection, GROUPING_STATE, state)
         return sum(gap.gap_id not in known for gap in gaps)
 
     # --- proposals and decisions ---------------------------------------------------------------

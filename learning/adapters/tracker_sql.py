@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import sqlalchemy as sa
@@ -37,7 +39,9 @@ def tracker_url(endpoints: Path, root: Path) -> str:
         content = yaml.safe_load(endpoints.read_text("utf-8")) or {}
     except FileNotFoundError as error:
         raise ProjectError("does not exist", str(endpoints), "run this in the Rasa project's folder") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ProjectError(f"cannot be read ({error.strerror})", str(endpoints), "check the file's rights") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ProjectError("is not valid YAML", str(endpoints), "correct it") from error
     store = content.get("tracker_store") if isinstance(content, dict) else None
     if not isinstance(store, dict):
@@ -53,18 +57,22 @@ def tracker_url(endpoints: Path, root: Path) -> str:
             str(endpoints),
             "use `type: SQL`: mining reads SQL only",
         )
-    if store.get("url"):
-        return str(store["url"])
+    host = str(store.get("url") or store.get("host") or "")
+    if "://" in host:
+        return host
     dialect = str(store.get("dialect", "sqlite"))
     database = str(store.get("db", "rasa.db"))
-    if dialect == "sqlite":
+    if dialect.startswith("sqlite"):
         return f"sqlite:///{(root / database).resolve()}"
-    port = store.get("port")
+    name, _, port = host.partition(":")  # Rasa takes a port from either place
+    port = port or str(store.get("port") or "")
+    if port and not port.isdecimal():
+        raise ProjectError(f"is {port!r}, not a number", f"{endpoints}: tracker_store: port", "correct it")
     url = sa.engine.URL.create(
         dialect,
         username=store.get("username"),
         password=store.get("password"),
-        host=store.get("url") or store.get("host"),
+        host=name or None,
         port=int(port) if port else None,
         database=database,
         query=store.get("query") or {},
@@ -74,6 +82,8 @@ def tracker_url(endpoints: Path, root: Path) -> str:
 
 def _from_environment(value: Any, endpoints: Path) -> Any:
     """Fill in `${NAME}` as Rasa does; a name that is not set is an error, not an empty password."""
+    if isinstance(value, dict):
+        return {key: _from_environment(item, endpoints) for key, item in value.items()}
     if not isinstance(value, str):
         return value
 
@@ -98,13 +108,19 @@ class SqlTrackerEvents:
         self._item = _without_password(url)
         try:
             parsed = sa.engine.make_url(url)
-        except ArgumentError as error:
+            self._is_sqlite = parsed.get_backend_name() == "sqlite"
+            self._engine = self._open(parsed)
+        except (ArgumentError, ImportError) as error:
             raise TrackerStoreError(
-                "is not a database URL", self._item, "correct tracker_store in endpoints.yml"
+                f"is no database that can be opened ({_cause(error)})",
+                f"tracker store {self._item}",
+                "correct tracker_store in endpoints.yml",
             ) from error
-        self._is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._check_schema()
+
+    def _open(self, url: sa.engine.URL) -> sa.engine.Engine:
         if self._is_sqlite:
-            file = Path(parsed.database or "")
+            file = Path(url.database or "")
             if not file.is_file():
                 # Opening would create an empty file, and hide the mistake.
                 raise TrackerStoreError(
@@ -112,13 +128,17 @@ class SqlTrackerEvents:
                     f"tracker store {file}",
                     "talk to the bot once, or correct tracker_store in endpoints.yml",
                 )
-            self._engine = sa.create_engine(f"sqlite:///file:{file}?mode=ro&uri=true", future=True)
-        else:
-            self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=True)
-        self._check_schema()
+            # Quoted, since a folder's name may hold what means something in a URI.
+            read_only = {"mode": "ro", "uri": "true"}
+            url = sa.engine.URL.create("sqlite", database=f"file:{quote(str(file))}", query=read_only)
+            engine = sa.create_engine(url, future=True)
+            sa.event.listen(engine, "connect", _keep_undecodable)
+            return engine
+        return sa.create_engine(url, future=True, pool_pre_ping=True)
 
     def batches(self, after_id: int, size: int) -> Iterator[EventBatch]:
         """Yield what lies behind `after_id`, with which senders have news and which rows are corrupt."""
+        after_id = self._known_position(after_id)
         position = after_id if self._is_sqlite else max(0, after_id - OVERLAP)
         query = sa.text(
             "SELECT id, sender_id, type_name, timestamp, data FROM events WHERE id > :after ORDER BY id LIMIT :size"
@@ -127,8 +147,11 @@ class SqlTrackerEvents:
             rows = self._rows(query, {"after": position, "size": size})
             if not rows:
                 return
-            senders = {row.sender_id: None for row in rows if row.sender_id}
-            corrupt = tuple(row.id for row in rows if row.id > after_id and _decode(row) is None)
+            decoded = [_decode(row) for row in rows]
+            senders = dict.fromkeys(event.sender_id for event in decoded if event)
+            corrupt = tuple(
+                row.id for row, event in zip(rows, decoded, strict=True) if row.id > after_id and event is None
+            )
             for row_id in corrupt:
                 logger.warning("tracker store: event row %d is corrupt and is skipped", row_id)
             position = rows[-1].id
@@ -149,6 +172,28 @@ class SqlTrackerEvents:
                 if event is not None:
                     found.setdefault(event.sender_id, []).append(event)
             yield from found.items()
+
+    def _known_position(self, after_id: int) -> int:
+        """Return `after_id`, or 0 where the store ends before it: then it was emptied or made anew."""
+        newest = self._rows(sa.text("SELECT max(id) AS id FROM events"), {})[0].id or 0
+        if newest >= after_id:
+            return after_id
+        logger.warning("tracker store: ends at row %d although %d was mined; reading from its start", newest, after_id)
+        return 0
+
+    def intent_last_seen(self) -> dict[str, tuple[int, datetime]]:
+        """Return for each intent how many messages had it, and when the last came; one pass over the table."""
+        query = sa.text(
+            "SELECT intent_name, COUNT(*) AS messages, MAX(CAST(timestamp AS FLOAT)) AS last_at FROM events"
+            " WHERE type_name = 'user' AND intent_name IS NOT NULL GROUP BY intent_name"
+        )
+        found: dict[str, tuple[int, datetime]] = {}
+        for row in self._rows(query, {}):
+            try:
+                found[row.intent_name] = (row.messages, datetime.fromtimestamp(row.last_at, tz=timezone.utc))
+            except (ValueError, TypeError, OverflowError, OSError):
+                logger.warning("tracker store: an event of intent %s has no usable time", row.intent_name)
+        return found
 
     def _rows(self, query: Any, parameters: dict[str, Any]) -> list[Any]:
         try:
@@ -183,19 +228,40 @@ class SqlTrackerEvents:
 def _decode(row: Any) -> RawEvent | None:
     """Return the event, or None where the row is not what Rasa writes."""
     try:
-        data = orjson.loads(row.data)
+        data = _parse(row.data)
         at = datetime.fromtimestamp(float(row.timestamp), tz=timezone.utc)
     except (ValueError, TypeError, OverflowError, OSError):
         return None
-    if not isinstance(data, dict) or not row.sender_id or not row.type_name:
+    named = all(isinstance(name, str) and name for name in (row.sender_id, row.type_name))
+    if not isinstance(data, dict) or not named:
         return None
     return RawEvent(row.id, row.sender_id, row.type_name, at, data)
+
+
+def _parse(data: Any) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        # Rasa writes what Python's own encoder does: half an emoji, and NaN, are no corrupt rows.
+        return json.loads(data)
+
+
+def _keep_undecodable(connection: Any, _record: Any) -> None:
+    """Make a text that is not UTF-8 come as bytes, so that it spoils its own row and not the whole query."""
+
+    def text(raw: bytes) -> str | bytes:
+        try:
+            return raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return raw
+
+    connection.text_factory = text
 
 
 def _without_password(url: str) -> str:
     return re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
 
 
-def _cause(error: SQLAlchemyError) -> str:
+def _cause(error: Exception) -> str:
     cause = getattr(error, "orig", None) or error
     return str(cause).strip().splitlines()[0]

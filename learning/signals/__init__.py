@@ -21,6 +21,7 @@ from learning.signals import (
     negative_feedback,
     repeated_fallback,
     rephrase,
+    unfamiliar,
 )
 
 
@@ -39,6 +40,7 @@ DETECTORS: dict[str, Detector] = {
     "repeated_fallback": repeated_fallback.detect,
     "low_confidence": low_confidence.detect,
     "ambiguity": ambiguity.detect,
+    "unfamiliar": unfamiliar.detect,
     "rephrase": rephrase.detect,
     "negative_feedback": negative_feedback.detect,
     "handoff": handoff.detect,

@@ -1,0 +1,258 @@
+"""The component that answers with what was published since the model was trained."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.classifiers.classifier import IntentClassifier
+from rasa.nlu.featurizers.featurizer import Featurizer
+from rasa.shared.constants import DEFAULT_NLU_FALLBACK_INTENT_NAME
+from rasa.shared.nlu.constants import INTENT_NAME_KEY, INTENT_RANKING_KEY
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from components import neighborhood
+from components.messages import (
+    OVERLAY,
+    base_intent,
+    dense_vector,
+    has_words,
+    only_entities,
+    ranked,
+    set_intents,
+    set_response,
+    text_of,
+    training_matrix,
+)
+from components.neighborhood import cosines, half, mean_of_largest, unit
+from components.overlay_source import Entry, Reader, Snapshot, overlay_is_on, shared_reader
+from components.persistence import load_archive, save_archive, source_fingerprint, unreadable
+from components.softmax_regression import Matrix
+from learning.adapters.encoder import DEFAULT_MAX_TOKENS
+
+logger = logging.getLogger(__name__)
+
+_FILE = "live_overlay.npz"
+
+
+@dataclass(frozen=True)
+class Capture:
+    """A published entry that fits a message better than anything the model was trained on."""
+
+    entry: Entry
+    version: int
+    similarity: float
+
+
+@DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, is_trainable=True)
+class LiveOverlay(GraphComponent, IntentClassifier):
+    """Lets published examples and answers decide, within a second of their release and without a training.
+
+    A message belongs to an entry when the entry's two nearest examples are at least `min_similarity` near on average,
+    and nearer than the five nearest training examples by `margin`; or when it nearly is one of the examples. The
+    message then gets the entry's intent (and response), whatever was decided before, and the property `overlay` with
+    `entry_id`, `version` and `similarity`.
+
+    Measured on CLINC150 over four draws: 15 intents hidden from training, ten of their messages published as entries,
+    the bot trained on 20 / 100 messages of each other intent. Messages of the hidden intents that reached the right
+    entry: 81 % / 71 %, a wrong one 0.5 % / 0.1 %; in-scope messages taken from their intent 0.6 % / 0.2 %;
+    out-of-scope messages captured 1.1 % / 0.7 %. With a margin of 0.03 and 20 messages: 78 %, 0.5 %, 0.3 %, 0.9 %.
+    """
+
+    @classmethod
+    def required_components(cls) -> list[type]:
+        """What training reads; a classifier must come before as well, but Rasa checks this for training only."""
+        return [Featurizer]
+
+    @staticmethod
+    def required_packages() -> list[str]:
+        """Any extra python dependencies required for this component to run."""
+        return ["numpy"]
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        """The component's options; see the class for what was measured.
+
+        enabled: whether published entries are looked at; the variable EVERGREEN_OVERLAY=off has the last word.
+        min_similarity: mean cosine with an entry's two nearest examples from which a message may belong to it.
+        margin: how much nearer than the training examples they must be.
+        same_text: cosine with one example from which a message belongs to its entry, whatever else is near.
+        featurizers: name or alias of the SentenceEncoder, if the pipeline has other dense featurizers.
+        model_dir, max_tokens: as in SentenceEncoder; entries published with another encoder are encoded with it.
+        """
+        return {
+            "enabled": True,
+            "min_similarity": 0.5,
+            "margin": 0.0,
+            "same_text": 0.97,
+            "featurizers": [],
+            "model_dir": None,
+            "max_tokens": DEFAULT_MAX_TOKENS,
+        }
+
+    # Nearest examples averaged; the pair was best among 1 to 3 and 1 to 5.
+    ENTRY_NEIGHBORS = 2
+    TRAINING_NEIGHBORS = 5
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        examples: Matrix | None = None,
+        open_reader: Callable[[], Reader] | None = None,
+    ) -> None:
+        """Takes the training examples' vectors and the way to the published entries."""
+        self._config = {**self.get_default_config(), **config}
+        self._model_storage = model_storage
+        self._resource = resource
+        self._examples = examples
+        self._open_reader = open_reader or (
+            lambda: shared_reader(self._config["model_dir"], self._config["max_tokens"])
+        )
+        # Each complaint is logged once, not with every message.
+        self._complained = False
+        self._complained_of_dimensions = False
+
+    @classmethod
+    def create(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+    ) -> LiveOverlay:
+        """Creates an untrained overlay."""
+        return cls(config, model_storage, resource)
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """Follows the code that training runs."""
+        return source_fingerprint(neighborhood)
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Stores the training examples' vectors and labels."""
+        vectors, _, labels = training_matrix(training_data, self._config["featurizers"], "LiveOverlay")
+        self._examples = unit(half(vectors).astype(np.float32)) if labels else None
+        arrays: dict[str, NDArray[Any]] = {} if self._examples is None else {"examples": half(self._examples)}
+        with self._model_storage.write_to(self._resource) as directory:
+            save_archive(directory / _FILE, {"labels": labels}, arrays)
+        return self._resource
+
+    def process(self, messages: list[Message]) -> list[Message]:
+        """Gives each message to the published entry that it belongs to, if there is one."""
+        if not self._config["enabled"] or not overlay_is_on():
+            return messages
+        snapshot = self._snapshot()
+        if snapshot is None or not len(snapshot.owners):
+            return messages
+        for message in messages:
+            capture = self._capture(message, snapshot)
+            if capture is not None:
+                _apply(message, capture)
+        return messages
+
+    def _snapshot(self) -> Snapshot | None:
+        try:
+            snapshot = self._open_reader().snapshot()
+        except Exception as error:  # whatever is wrong with what was published, the trained model can still answer
+            if not self._complained:
+                logger.warning(
+                    "LiveOverlay: published entries cannot be read (%s: %s); the bot answers from its trained model",
+                    type(error).__name__,
+                    error,
+                )
+            self._complained = True
+            return None
+        self._complained = False
+        return snapshot
+
+    def _capture(self, message: Message, snapshot: Snapshot) -> Capture | None:
+        vector = dense_vector(message, self._config["featurizers"])
+        if vector is None or not has_words(text_of(message)) or only_entities(message):
+            return None
+        if snapshot.vectors.shape[1] != len(vector):
+            self._complain_of_dimensions(snapshot.vectors.shape[1], len(vector))
+            return None
+        vector = unit(vector)
+        similarities = cosines(vector[None, :], snapshot.vectors)[0]
+        place, similarity = _nearest_entry(similarities, np.asarray(snapshot.owners), self.ENTRY_NEIGHBORS)
+        if float(similarities.max()) >= self._config["same_text"]:
+            place, similarity = int(snapshot.owners[int(similarities.argmax())]), float(similarities.max())
+        elif similarity < self._config["min_similarity"] or similarity <= self._known(vector) + self._config["margin"]:
+            return None
+        return Capture(snapshot.entries[place], snapshot.version, similarity)
+
+    def _known(self, vector: Matrix) -> float:
+        """Returns how near the training examples are."""
+        if self._examples is None:
+            return -1.0
+        return float(mean_of_largest(cosines(vector[None, :], self._examples), self.TRAINING_NEIGHBORS)[0])
+
+    def _complain_of_dimensions(self, published: int, received: int) -> None:
+        if not self._complained_of_dimensions:
+            logger.warning(
+                "LiveOverlay: entries have vectors of %d numbers, messages of %d; give LiveOverlay the model_dir of "
+                "SentenceEncoder, or name it under `featurizers`",
+                published,
+                received,
+            )
+        self._complained_of_dimensions = True
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **kwargs: Any,
+    ) -> LiveOverlay:
+        """Loads what training stored."""
+        try:
+            with model_storage.read_from(resource) as directory:
+                meta, arrays = load_archive(directory / _FILE, "LiveOverlay")
+            examples = unit(arrays["examples"].astype(np.float32)) if meta["labels"] else None
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable("LiveOverlay", _FILE, error) from error
+        return cls(config, model_storage, resource, examples)
+
+
+def _nearest_entry(similarities: Matrix, owners: NDArray[np.int64], count: int) -> tuple[int, float]:
+    """Returns the entry with the largest mean over its `count` nearest examples, and that mean."""
+    best, best_mean = -1, -np.inf
+    # Only entries that own one of the nearest rows can win, and there are few: a mean is never above its largest part.
+    for row in np.argsort(-similarities):
+        if similarities[row] <= best_mean:
+            break
+        mean = float(mean_of_largest(similarities[owners == owners[row]].reshape(1, -1), count)[0])
+        if mean > best_mean:
+            best, best_mean = int(owners[row]), mean
+    return best, best_mean
+
+
+def _apply(message: Message, capture: Capture) -> None:
+    label, intent = capture.entry.label, base_intent(capture.entry.label)
+    confidence = min(1.0, max(0.0, capture.similarity))
+    others = [
+        entry
+        for entry in message.get(INTENT_RANKING_KEY) or []
+        if entry[INTENT_NAME_KEY] not in (intent, DEFAULT_NLU_FALLBACK_INTENT_NAME)
+    ]
+    set_intents(message, [ranked(intent, confidence), *others])
+    if label != intent:
+        set_response(message, label, [(label, confidence)], [], [intent])
+    message.set(
+        OVERLAY,
+        {"entry_id": capture.entry.entry_id, "version": capture.version, "similarity": capture.similarity},
+        add_to_output=True,
+    )

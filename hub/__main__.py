@@ -1,0 +1,79 @@
+"""The command line: `python -m hub --help`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import typer
+import uvicorn
+
+from hub.accounts import ADMIN, DEMO, Accounts
+from hub.app import create_app
+from hub.settings import load_hub_settings
+from learning.bootstrap import build, utc_now
+from learning.errors import EvergreenError
+
+cli = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+
+
+@cli.callback(invoke_without_command=True)
+def serve(
+    ctx: typer.Context,
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(8080, help="Port to listen on.", min=0, max=65535),
+    project: Path = typer.Option(Path("."), help="Folder of the Rasa project."),
+) -> None:
+    """Serve the staff web app, where people review what the assistant may learn.
+
+    The first start makes the account `admin` and prints its password once. Environment: EVERGREEN_HUB_DB (accounts,
+    default var/hub.db), EVERGREEN_HUB_SECRET (signs sessions; without it they end with the process),
+    EVERGREEN_HUB_SECURE_COOKIE=1 (behind HTTPS), EVERGREEN_HUB_DEMO_PASSWORD (switches the account `demo` on).
+    """
+    ctx.obj = project
+    if ctx.invoked_subcommand is not None:
+        return
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    settings = load_hub_settings(project)
+    loop = build(project).loop  # a broken database is a message now, not an error page later
+    accounts = Accounts(settings.database, settings.demo_password)
+    password = accounts.ensure_admin(utc_now())
+    if password:
+        typer.echo(f"hub: made the account {ADMIN} with the password {password} (it is not shown again)")
+    if settings.demo_password:
+        typer.echo(f"hub: the account {DEMO} is switched on")
+    typer.echo(f"hub: http://{host}:{port}")
+    sys.stdout.flush()
+    # There are no websockets, and uvicorn's newest code for them needs a newer package than Rasa allows.
+    uvicorn.run(
+        create_app(settings, loop, accounts), host=host, port=port, log_level="warning", ws="none", server_header=False
+    )
+
+
+@cli.command()
+def account(
+    ctx: typer.Context,
+    name: str = typer.Argument(..., help="Name of the account."),
+    remove: bool = typer.Option(False, "--remove", help="Delete it instead."),
+) -> None:
+    """Make an account or give it a new random password, which is printed once."""
+    accounts = Accounts(load_hub_settings(ctx.obj).database)
+    if remove:
+        accounts.remove(name)
+        typer.echo(f"{name} is removed.")
+    else:
+        typer.echo(f"{name} has the password {accounts.set_password(name, utc_now())} (it is not shown again)")
+
+
+def run() -> None:
+    """Run the command line; a known problem is one line on standard error and exit code 1."""
+    try:
+        cli()
+    except EvergreenError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,148 @@
+"""Posted forms: read with a limit, and turned into decisions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from urllib.parse import parse_qs
+
+from hub import texts
+from hub.errors import Incomplete
+from learning.model import LEARNED_INTENT, Action, Decision, Proposal, ProposalKind, content_id
+from learning.review import LEARNED_KEY, MAX_ANSWER
+
+MAX_FIELDS = 500  # a proposal's form has about thirty
+
+
+class BodyTooLarge(Exception):
+    """A request's body is larger than the hub accepts."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """The fields of a posted form, with plain line feeds as line ends."""
+
+    fields: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def get(self, name: str) -> str:
+        """Return the first value of a field without surrounding space, empty if it was not sent."""
+        values = self.fields.get(name, ())
+        return values[0].strip() if values else ""
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of a field."""
+        return self.fields.get(name, ())
+
+
+async def read_form(body: AsyncIterator[bytes], limit: int) -> Form:
+    """Read an urlencoded body of at most `limit` bytes.
+
+    Raises:
+        BodyTooLarge: it is longer.
+        ValueError: it is no form.
+
+    """
+    received = bytearray()
+    async for chunk in body:
+        received += chunk
+        if len(received) > limit:
+            raise BodyTooLarge
+    parsed = parse_qs(
+        received.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS, separator="&"
+    )
+    return Form(
+        {
+            name: tuple(value.replace("\r\n", "\n").replace("\r", "\n") for value in values)
+            for name, values in parsed.items()
+        }
+    )
+
+
+def fingerprint(proposal: Proposal) -> str:
+    """Return a mark of what a reviewer saw; it changes when the proposal does."""
+    return content_id(proposal.state.value, proposal.label, proposal.answer, *proposal.examples)
+
+
+def approval(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
+    """Return the decision of the approval form: an approval, or an edit if the person changed anything.
+
+    Raises:
+        Incomplete: what would be published lacks something.
+
+    """
+    examples = _kept_examples(proposal, form)
+    if not examples:
+        raise Incomplete(texts.NEED_EXAMPLES, "examples", "")
+    label, answer = proposal.label, proposal.answer
+    if proposal.kind is ProposalKind.ANSWER:
+        label = f"{LEARNED_INTENT}/{_plain_name(form.get('name'))}"
+        answer = form.get("answer")
+        if not LEARNED_KEY.fullmatch(label):
+            raise Incomplete(texts.NEED_NAME, "name", "")
+        if not answer:
+            raise Incomplete(texts.NEED_ANSWER, "answer", "")
+        if len(answer) > MAX_ANSWER:
+            raise Incomplete(texts.LONG_ANSWER.format(length=len(answer), limit=MAX_ANSWER), "answer", "")
+    changes = {
+        "label": label if label != proposal.label else None,
+        "answer": answer if answer != (proposal.answer or "").strip() else None,
+    }
+    if proposal.kind is not ProposalKind.ANSWER:
+        changes["answer"] = None
+    changed = examples != proposal.examples or any(value is not None for value in changes.values())
+    if not changed:
+        return Decision(proposal.proposal_id, Action.APPROVE, who, at)
+    return Decision(
+        proposal.proposal_id,
+        Action.EDIT,
+        who,
+        at,
+        label=changes["label"],
+        answer=changes["answer"],
+        examples=examples if examples != proposal.examples else None,
+    )
+
+
+def rejection(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
+    """Return the decision of the rejection form.
+
+    Raises:
+        Incomplete: there is no reason.
+
+    """
+    if not form.get("reason"):
+        raise Incomplete(texts.NEED_REASON, "reason", "")
+    return Decision(proposal.proposal_id, Action.REJECT, who, at, reason=form.get("reason"))
+
+
+def deferral(proposal: Proposal, form: Form, turns: int, who: str, at: datetime) -> Decision:
+    """Return the decision of the deferral form; `turns` is how many messages ask for it now.
+
+    Raises:
+        Incomplete: there is neither a date after today nor a volume.
+
+    """
+    if form.get("until") == "doubled":
+        return Decision(proposal.proposal_id, Action.DEFER, who, at, defer_turns=2 * turns)
+    try:
+        until = datetime.strptime(form.get("date"), "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
+        raise Incomplete(texts.NEED_DEFER, "date", "") from None
+    if until <= at:
+        raise Incomplete(texts.NEED_FUTURE, "date", "")
+    return Decision(proposal.proposal_id, Action.DEFER, who, at, defer_until=until)
+
+
+def _kept_examples(proposal: Proposal, form: Form) -> tuple[str, ...]:
+    """Return the ticked examples in their order, then those added, each once."""
+    ticked = set(form.all("keep"))
+    kept = [text for number, text in enumerate(proposal.examples) if str(number) in ticked]
+    added = [line.strip() for line in form.get("more").split("\n") if line.strip()]
+    return tuple(dict.fromkeys([*kept, *added]))
+
+
+def _plain_name(name: str) -> str:
+    """Return what a person typed as a name: `Loyalty points` becomes `loyalty_points`."""
+    return re.sub(r"[\s-]+", "_", name.removeprefix(f"{LEARNED_INTENT}/").strip()).lower()

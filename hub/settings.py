@@ -1,0 +1,54 @@
+"""The environment becomes frozen settings of the hub."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from learning.errors import SettingsError
+
+DEFAULT_DATABASE = "var/hub.db"
+SQLITE_PREFIX = "sqlite:///"
+MIN_SECRET = 32  # characters; a shorter secret can be guessed, and with it any session
+YES = frozenset({"1", "true", "yes"})
+
+
+@dataclass(frozen=True)
+class HubSettings:
+    """How the hub runs."""
+
+    database: Path
+    secret: str = field(repr=False)
+    demo_password: str | None = field(default=None, repr=False)
+    secure_cookie: bool = False  # true behind HTTPS; on plain HTTP a browser would never send the cookie back
+    session_seconds: int = 8 * 60 * 60  # a working day
+    max_body: int = 256 * 1024  # bytes; a full proposal with 25 long examples has about 20 KB
+    login_failures: int = 5  # wrong passwords for one name from one address until it has to wait
+    login_failures_address: int = 30  # the same for all names together, against trying one password on many
+    login_wait: int = 300  # seconds in which failures are counted
+
+
+def load_hub_settings(root: Path, environ: Mapping[str, str] | None = None) -> HubSettings:
+    """Read the `EVERGREEN_HUB_*` variables; without a secret, sessions end when the hub stops.
+
+    Raises:
+        SettingsError: the secret is too short.
+
+    """
+    environ = os.environ if environ is None else environ
+    secret = environ.get("EVERGREEN_HUB_SECRET", "")
+    if secret and len(secret) < MIN_SECRET:
+        raise SettingsError(
+            f"has fewer than {MIN_SECRET} characters",
+            "EVERGREEN_HUB_SECRET",
+            "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`",
+        )
+    return HubSettings(
+        database=root / (environ.get("EVERGREEN_HUB_DB") or DEFAULT_DATABASE).removeprefix(SQLITE_PREFIX),
+        secret=secret or secrets.token_hex(32),
+        demo_password=environ.get("EVERGREEN_HUB_DEMO_PASSWORD") or None,
+        secure_cookie=environ.get("EVERGREEN_HUB_SECURE_COOKIE", "").lower() in YES,
+    )

@@ -1,0 +1,259 @@
+"""Every string that the hub shows, in one place."""
+
+from __future__ import annotations
+
+from learning.model import Priority, ProposalKind, ProposalState
+
+NAME = "Evergreen"
+SKIP = "Skip to the content"
+NAV = "Main"
+INBOX = "Inbox"
+RELEASES = "Releases"
+STATUS = "Status"
+LOG_OUT = "Log out"
+BACK_TO_INBOX = "Back to the inbox"
+
+# Login
+LOGIN = "Log in"
+LOGIN_INTRO = "Staff only. Your name appears in the records of what you decide."
+USER_NAME = "Name"
+PASSWORD = "Password"
+LOGIN_WRONG = "Name or password is wrong."
+LOGIN_WAIT = "Too many attempts. Wait {minutes} minutes and try again."
+
+# Inbox
+WAITING = "Waiting for you"
+WAITING_INTRO = "Critical needs first, then by score."
+NOTHING_WAITS = "Nothing waits for a decision."
+NOTHING_WAITS_NEXT = "New conversations are read every {minutes} minutes."
+DEFERRED = "Put off"
+DEFERRED_UNTIL = "until {date}"
+DEFERRED_TURNS = "until {turns} messages ask for it"
+WATCHED = "Being watched"
+WATCHED_INTRO = "Needs that were seen, but have no proposal yet."
+WATCHED_PEOPLE = "{missing} more needed for a proposal"
+WATCHED_OTHER = "no proposal yet"
+SCORE = "Score"
+SCORE_OF = "Score {score} of 100"
+LOW_SCORE = "low"
+NO_ANSWER_YET = "needs an answer"
+REPLAY_SHORT = "fixes {fixed} of {failures}"
+REPLAY_BREAKS = "breaks {broken}"
+MORE_WATCHED = "{count} more are not shown."
+
+# Proposal
+MESSAGES = "What people wrote"
+MESSAGES_INTRO = "Personal data was taken out before anything was kept."
+MESSAGES_SHOWN = "The newest {shown} of {total}."
+NO_MESSAGES = "The messages behind this are no longer kept."
+PERSON = "Person {number}"
+UNDERSTOOD_AS = "understood as {intent}"
+NOT_UNDERSTOOD = "not understood"
+REPLAY = "What it would change"
+REPLAY_INTRO = "The messages were tried again as if this were live; a message never counts because of itself."
+REPLAY_FIXES = "Answers {fixed} of {failures} messages that failed."
+REPLAY_BREAKS_LONG = "Takes {broken} of {successes} messages that went well."
+REPLAY_NONE_BROKEN = "None of {successes} messages that went well would change."
+REPLAY_BROKEN_TEXTS = "It would take these away from the right answer:"
+NO_REPLAY = "It was not tried yet."
+SOURCES = "Where the drafted answer comes from"
+SIMILARITY = "similarity {value}"
+NO_SOURCES = "No knowledge article fits, so the answer is yours to write."
+SCORE_PARTS = "How the score is made"
+SCORE_INTRO = "A first estimate made by rule. It is not calibrated on decisions yet."
+SCORE_PART = "Part"
+SCORE_VALUE = "Value"
+SCORE_SHARE = "Share"
+DECIDE = "Decide"
+FIELD_NAME = "Name of the question"
+FIELD_NAME_HINT = "Letters, digits and underscores. It appears in reports, never in the chat."
+FIELD_ANSWER = "Answer"
+FIELD_ANSWER_HINT = "The customer reads exactly this. At most {limit} characters."
+FIELD_EXAMPLES = "Examples"
+FIELD_EXAMPLES_HINT = "Untick what does not belong."
+FIELD_MORE = "More examples"
+FIELD_MORE_HINT = "One a line."
+INTENT_LABEL = "Examples are added to"
+APPROVE = "Approve and publish"
+APPROVE_HINT = "Live with the next message. What you change here is recorded as yours."
+REJECT = "Reject"
+REJECT_SUMMARY = "Reject it"
+REASON = "Reason"
+REJECT_HINT = "It is kept, and the same is not proposed again."
+REJECT_REASONS = (
+    "Already answered elsewhere",
+    "Not a question for this shop",
+    "The messages do not belong together",
+    "Spam or abuse",
+)
+DEFER = "Put off"
+DEFER_SUMMARY = "Put it off"
+DEFER_DATE = "Until a date"
+DEFER_DOUBLED = "Until twice as many messages ask for it ({turns})"
+DEFER_DATE_FIELD = "Date (UTC)"
+DECIDED = "This proposal is {state}. There is nothing left to decide."
+GAP_LINE = "{messages} from {people}"
+SEEN_BETWEEN = "{first} to {last}"
+PROPOSAL_ID = "Proposal {id}"
+
+# Releases
+LIVE = "Live and learned"
+LIVE_INTRO = "What the assistant answers because somebody approved it."
+NOTHING_LIVE = "Nothing is live yet. What you approve in the inbox appears here."
+WITHDRAW = "Withdraw"
+WITHDRAW_SUMMARY = "Withdraw it"
+WITHDRAW_HINT = "The assistant stops using it with the next message."
+WITHDRAW_HINT_ABSORBED = "It is part of the model and leaves it at the next retraining."
+HISTORY = "History"
+RELEASE = "Release"
+WHAT = "What"
+WHO = "Who"
+WHEN = "When"
+STATE = "State"
+COMMIT = "Commit"
+NO_COMMIT = "not on the branch"
+NO_RELEASES = "There was no release yet."
+UNPUBLISHED = "{count} approved but not live yet: something stopped in between."
+UNCOMMITTED = "{count} live but not on the branch {branch} yet."
+PUBLISH_NOW = "Finish publishing"
+REMOVED_ENTRY = "removed entry"
+
+# Status
+NUMBERS = "Numbers"
+CONVERSATIONS = "Conversations"
+CONVERSATIONS_MEANING = "Different customers whose messages were read."
+TURNS = "Messages"
+TURNS_MEANING = "Everything that customers wrote in them."
+FAILED = "Failed messages"
+FAILED_MEANING = "Messages with at least one signal of failure."
+FAILURE_RATE = "Failure rate"
+FAILURE_RATE_MEANING = "Failed messages as a share of all messages."
+GAPS = "Gaps"
+GAPS_MEANING = "Needs that the failed messages were grouped into."
+LIVE_ENTRIES = "Live entries"
+LIVE_ENTRIES_MEANING = "Approved entries that answer from the overlay, without retraining."
+ABSORBED = "Absorbed entries"
+ABSORBED_MEANING = "Approved entries that the trained model has taken over."
+OVERLAY = "Overlay version"
+OVERLAY_MEANING = "Rises with every change; running bots compare it with theirs."
+FEW_DATA = "Little data: {missing} more conversations make these numbers firm."
+SIGNALS = "Signals of failure"
+SIGNAL = "Signal"
+COUNT = "Count"
+NO_SIGNALS = "No message has failed."
+PROPOSALS = "Proposals"
+NO_PROPOSALS = "There are no proposals yet."
+RUNS = "Runs"
+JOB = "Job"
+MINED = "Reading conversations"
+RETRAINED = "Retraining"
+NEVER = "never"
+OUTCOME = "Outcome"
+AUDIT = "Audit log"
+AUDIT_WHOLE = "Whole: no row was changed or removed."
+AUDIT_BROKEN = "Broken:"
+
+# What was done
+DONE_LIVE = "Release {number}: {label} is live."
+DONE_BRANCH = "The branch {branch} has it as {commit}."
+DONE_REJECTED = "{label} is rejected."
+DONE_DEFERRED = "{label} is put off."
+DONE_WITHDRAWN = "{label} is withdrawn."
+DONE_PUBLISHED = "{releases}. The branch is up to date."
+BRANCH_PROBLEM = "It is live, but the branch was not written: {problem}"
+WITHDRAWN_BRANCH_PROBLEM = "It is withdrawn, but the branch was not written: {problem}"
+
+# What went wrong
+NEED_REASON = "Say why: the reason is kept, and the miner learns from it."
+NEED_WITHDRAW_REASON = "Say why: the reason goes into the audit log."
+NEED_DEFER = "Choose a date, or until twice as many messages ask for it."
+NEED_FUTURE = "Choose a date after today."
+NEED_ANSWER = "Write the answer first."
+NEED_EXAMPLES = "Keep or add at least one example."
+NEED_NAME = "The name may hold letters, digits and underscores only."
+LONG_ANSWER = "The answer has {length} characters; {limit} is the most."
+NOT_ACCEPTED = "Not accepted: this proposal {what}."
+DECIDED_FIRST = "Already decided: this proposal is {state} now. Nothing more was done."
+CHANGED = "This proposal has changed since you opened it. Look at it again before you decide; nothing was done."
+NOT_LIVE_YET = "This proposal is {state} but not live yet. Finish publishing it under Releases."
+WITHDRAWN_FIRST = "Already done: {label} is {state} now."
+ERROR_TITLES = {
+    400: "That request was not understood",
+    401: "Please log in again",
+    403: "This form is too old",
+    404: "Not found",
+    405: "That is not possible here",
+    409: "Already decided",
+    413: "Too much at once",
+    422: "Something is missing",
+    429: "Too many attempts",
+    500: "Something failed in the hub",
+    503: "Not available at the moment",
+}
+ERROR_TEXTS = {
+    400: "The form was damaged on its way. Go back and try again.",
+    401: "Your session has ended, so nothing was done.",
+    403: "The page was opened in another session, so nothing was done. Go back, reload it and try again.",
+    404: "There is no such page.",
+    405: "Go back and use the buttons on the page.",
+    413: "The form holds more than the hub accepts, so nothing was done.",
+    500: "What you did last may not have been done. Look before you repeat it; the server's log says what happened.",
+}
+
+PRIORITIES = {Priority.CRITICAL: "Critical", Priority.MEDIUM: "Medium", Priority.LOW: "Low"}
+KINDS = {ProposalKind.ANSWER: "New question", ProposalKind.EXAMPLES: "More examples"}
+STATES = {
+    ProposalState.PENDING: "waiting",
+    ProposalState.APPROVED: "approved",
+    ProposalState.EDITED: "edited and approved",
+    ProposalState.REJECTED: "rejected",
+    ProposalState.DEFERRED: "put off",
+    ProposalState.PUBLISHED: "live",
+    ProposalState.ABSORBED: "absorbed into the model",
+    ProposalState.WITHDRAWN: "withdrawn",
+}
+SIGNAL_KINDS = {
+    "fallback": "Not understood",
+    "repeated_fallback": "Not understood again",
+    "low_confidence": "Understood with low confidence",
+    "ambiguity": "Two intents were equally likely",
+    "rephrase": "Asked again in other words",
+    "negative_feedback": "Thumbs down or a complaint",
+    "handoff": "Handed to a person",
+    "backend_failure": "A service failed",
+}
+
+
+def count(number: int, one: str, many: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def people(number: int) -> str:
+    """Return how many people."""
+    return count(number, "person", "people")
+
+
+def messages(number: int) -> str:
+    """Return how many messages."""
+    return count(number, "message", "messages")
+
+
+def releases(number: int) -> str:
+    """Return how many releases were made."""
+    return count(number, "release made", "releases made")
+
+
+def proposals(number: int) -> str:
+    """Return how many proposals."""
+    return count(number, "proposal is", "proposals are")
+
+
+def release_count(number: int) -> str:
+    """Return how many releases."""
+    return count(number, "release is", "releases are")
+
+
+def examples(number: int) -> str:
+    """Return how many examples."""
+    return count(number, "example", "examples")

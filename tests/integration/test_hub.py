@@ -1,0 +1,584 @@
+"""The hub over a real learning database and a real git repository, with a fake encoder."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import git
+import numpy as np
+import pytest
+from argon2 import PasswordHasher
+
+from hub import texts
+from hub.accounts import Accounts
+from hub.app import COOKIE, ROUTES, create_app
+from hub.guard import PUBLIC
+from hub.settings import HubSettings
+from learning import bootstrap, pipeline
+from learning.adapters.store import Store
+from learning.errors import PublishError
+from learning.model import (
+    Action,
+    Conversation,
+    Decision,
+    Gap,
+    GapKind,
+    Priority,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Replay,
+    ScorePart,
+    Signal,
+    Source,
+    Turn,
+)
+from learning.pipeline import Loop
+
+with warnings.catch_warnings():  # Starlette would rather have a client that is not among the locked packages
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+NOW = datetime(2025, 11, 21, 12, tzinfo=timezone.utc)
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)> "\'{{7*7}}\u202e'
+PASSWORD = "correct horse battery"
+FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class FakeEncoder:
+    identity = "fake"
+
+    def encode(self, texts: Any) -> Any:
+        return np.ones((len(texts), 4), dtype=np.float32) / 2
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = NOW
+
+    def __call__(self) -> datetime:
+        return self.at
+
+
+class Page(HTMLParser):
+    """Forms by their action with their fields, and every tag that was met."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.forms: dict[str, list[tuple[str, str]]] = {}
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self._action = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        values = dict(attrs)
+        if tag == "form":
+            self._action = values["action"] or ""
+            self.forms[self._action] = []
+        elif tag in ("input", "textarea") and "name" in values:
+            if values.get("type") in ("checkbox", "radio") and "checked" not in values:
+                return
+            self.forms[self._action].append((values["name"] or "", values.get("value") or ""))
+
+
+@dataclass
+class World:
+    root: Path
+    loop: Loop
+    store: Store
+    app: Any
+    clock: Clock
+
+    def client(self, name: str | None = "demo") -> TestClient:
+        client = TestClient(self.app, base_url="http://hub.test", follow_redirects=False, raise_server_exceptions=False)
+        if name:
+            answer = log_in(client, name, PASSWORD)
+            assert answer.status_code == 303
+        return client
+
+
+def log_in(client: TestClient, name: str, password: str, onward: str = "/") -> Any:
+    fields = dict(Page(client.get("/login").text).forms["/login"])
+    return client.post("/login", data={**fields, "name": name, "password": password, "next": onward})
+
+
+def post(client: TestClient, page: str, action: str, changes: Mapping[str, Any] | None = None) -> Any:
+    """Open `page`, fill in its form `action`, and send it, as a browser would."""
+    fields: dict[str, Any] = {}
+    for name, value in Page(client.get(page).text).forms[action]:
+        fields.setdefault(name, []).append(value)
+    return client.post(action, data={**fields, **(changes or {})})
+
+
+def a_proposal(number: int, **changes: Any) -> Proposal:
+    proposal = Proposal(
+        proposal_id=f"{number:016x}",
+        gap_id=f"gap{number:013x}",
+        kind=ProposalKind.ANSWER,
+        label=f"learned/question_{number}",
+        examples=(f"do i get points {number}", f"loyalty points {number}?"),
+        answer="One point for each dollar.",
+        sources=(Source("loyalty.md", "One point for each dollar.", 0.62),),
+        score=50 + number,
+        score_parts=(ScorePart("messages agree", 0.8, 0.35),),
+        people=4,
+        turns=2,
+        state=ProposalState.PENDING,
+        created_at=NOW,
+        replay=Replay(2, 1, 100, 1, ("where is my order",)),
+    )
+    return replace(proposal, **changes)
+
+
+def fill(store: Store, proposal: Proposal, said: str = "do you have a points program?", **gap: Any) -> None:
+    """Save a gap with two messages of two people, and the proposal made of it."""
+    turn_ids = []
+    for person in range(2):
+        turn_id, sender = f"t{person}{proposal.proposal_id[-14:]}", f"s{person}{proposal.proposal_id[-14:]}"
+        turn = Turn(turn_id, said, NOW - timedelta(days=person), "nlu_fallback", 0.2)
+        signal = Signal(
+            *(f"f{turn_id[1:]}", turn_id, sender, "fallback", said, "nlu_fallback", 0.2, 0.9, "", turn.at, "web")
+        )
+        store.save_batch([(Conversation(sender, (turn,)), [signal])], [], 1)
+        turn_ids.append(turn_id)
+    record = Gap(
+        **{
+            "gap_id": proposal.gap_id,
+            "kind": GapKind.NEW_NEED,
+            "name": f"loyalty points {proposal.proposal_id[-1]}",
+            "intent": None,
+            "priority": Priority.MEDIUM,
+            "turn_ids": tuple(turn_ids),
+            "people": proposal.people,
+            "first_seen": NOW - timedelta(days=1),
+            "last_seen": NOW,
+            **gap,
+        }
+    )
+    store.save_gaps([record], dict.fromkeys(turn_ids, record.gap_id), "")
+    store.save_proposals([proposal], NOW)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a repository and an empty, migrated learning database; each test gets a copy."""
+    root = tmp_path_factory.mktemp("hub-project")
+    (root / "README.md").write_text("a project\n")
+    (root / "data").mkdir()
+    (root / "data" / "nlu.yml").write_text("nlu:\n- intent: learned/taken\n  examples: |\n    - is this name taken\n")
+    with git.Repo.init(root) as repository:
+        repository.index.add(["README.md"])
+        author = git.Actor("Test", "test@localhost")
+        repository.index.commit("start", author=author, committer=author)
+    Store(f"sqlite:///{root}/var/learning.db").counts()
+    return root
+
+
+@pytest.fixture
+def world(tmp_path: Path, project: Path) -> World:
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    clock = Clock()
+    loop = replace(bootstrap.build(tmp_path).loop, encoder=FakeEncoder(), now=clock)
+    settings = HubSettings(tmp_path / "var/hub.db", "s" * 32, PASSWORD, login_failures=3)
+    app = create_app(settings, loop, Accounts(settings.database, PASSWORD, FAST))
+    store = loop.store
+    assert isinstance(store, Store)
+    return World(tmp_path, loop, store, app, clock)
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[TestClient]:
+    with world.client() as client:
+        yield client
+
+
+def example_path(route: Any) -> str:
+    return re.sub(r"\{[^}]+\}", "0000000000000001", route.path)
+
+
+CLOSED = [route for route in ROUTES if route.path not in PUBLIC]
+EVERY_METHOD = [(example_path(route), method) for route in CLOSED for method in sorted(route.methods - {"HEAD"})]
+POSTS = [(example_path(route), "POST") for route in ROUTES if "POST" in route.methods]
+
+
+@pytest.mark.parametrize(("path", "method"), EVERY_METHOD)
+def test_every_route_asks_for_a_login(world: World, path: str, method: str) -> None:
+    fill(world.store, a_proposal(1))
+    answer = world.client(None).request(method, path, data={"reason": "x"} if method == "POST" else None)
+    if method == "GET":
+        assert answer.status_code == 303
+        assert answer.headers["location"].startswith("/login")
+    else:
+        assert answer.status_code == 401
+    assert "loyalty" not in answer.text
+    assert world.store.proposal("0000000000000001").state is ProposalState.PENDING
+
+
+def test_only_what_must_be_is_public() -> None:
+    assert {"/login", "/healthz", "/static/hub.css", "/static/icon.svg"} == PUBLIC
+
+
+def test_unknown_addresses_ask_for_a_login_too(world: World) -> None:
+    assert world.client(None).get("/nothing/here").status_code == 303
+    answer = world.client().get("/nothing/here")
+    assert answer.status_code == 404
+    assert texts.ERROR_TITLES[404] in answer.text
+    assert world.client().post("/status").status_code == 403
+    assert world.client().request("GET", "/logout").status_code == 405
+
+
+@pytest.mark.parametrize(("path", "method"), POSTS)
+@pytest.mark.parametrize("token", [None, "", "wrong", "é"])
+def test_every_post_needs_the_token_of_its_session(world: World, path: str, method: str, token: str | None) -> None:
+    fill(world.store, a_proposal(1))
+    client = world.client(None if path == "/login" else "demo")
+    client.get("/login")
+    data = {"reason": "because", "name": "demo", "password": PASSWORD}
+    answer = client.request(method, path, data=data if token is None else {**data, "csrf": token})
+    assert answer.status_code == 403
+    assert texts.ERROR_TITLES[403] in answer.text
+    assert world.store.proposal("0000000000000001").state is ProposalState.PENDING
+
+
+def test_a_token_of_another_session_is_refused(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    fields = dict(Page(client.get("/proposals/0000000000000001").text).forms["/proposals/0000000000000001/reject"])
+    answer = world.client().post("/proposals/0000000000000001/reject", data={**fields, "reason": "x"})
+    assert answer.status_code == 403
+
+
+def test_login_cookie_is_closed_to_scripts_and_other_sites(world: World) -> None:
+    answer = log_in(world.client(None), "demo", PASSWORD, "/status")
+    cookie = answer.headers["set-cookie"].lower()
+    assert answer.headers["location"] == "/status"
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+
+
+def test_login_refuses_and_then_makes_wait(world: World) -> None:
+    client = world.client(None)
+    answers = [log_in(client, "demo", "guess").status_code for _ in range(3)]
+    waiting = log_in(client, "demo", PASSWORD)
+    assert answers == [401, 401, 401]
+    assert waiting.status_code == 429
+    assert waiting.headers["retry-after"] == "300"
+    world.clock.at += timedelta(seconds=301)
+    assert log_in(client, "demo", PASSWORD).status_code == 303
+
+
+def test_forged_cookies_and_old_passwords_end_the_session(world: World) -> None:
+    accounts: Accounts = world.app.state.hub.accounts
+    password = accounts.set_password("ann", NOW)
+    client = world.client(None)
+    log_in(client, "ann", password)
+    assert client.get("/").status_code == 200
+    accounts.set_password("ann", NOW)
+    assert client.get("/").status_code == 303
+    forged = world.client(None)
+    forged.cookies.set(COOKIE, "eyJ1c2VyIjogImRlbW8ifQ==.aR.forged")
+    assert forged.get("/").status_code == 303
+
+
+def test_logging_out_ends_the_session(client: TestClient) -> None:
+    assert post(client, "/", "/logout").headers["location"] == "/login"
+    assert client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/", "/proposals/0000000000000001", "/releases", "/status", "/nothing", "/login"])
+def test_pages_have_strict_headers_and_no_scripts(world: World, client: TestClient, path: str) -> None:
+    fill(world.store, a_proposal(1))
+    answer = client.get(path)
+    page = Page(answer.text)
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "script-src" not in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "script" not in page.tags
+    assert "style" not in page.tags | page.attributes
+
+
+def test_hostile_texts_stay_texts_everywhere(world: World, client: TestClient) -> None:
+    hostile = a_proposal(
+        1,
+        examples=(HOSTILE, "second"),
+        answer=HOSTILE,
+        sources=(Source(HOSTILE, HOSTILE, 0.5),),
+        score_parts=(ScorePart(HOSTILE, 0.5, 1.0),),
+        replay=Replay(2, 1, 10, 1, (HOSTILE,)),
+    )
+    fill(world.store, hostile, HOSTILE, name=HOSTILE)
+    fill(world.store, a_proposal(2, people=1), HOSTILE, name=HOSTILE)
+    path = "/proposals/0000000000000001"
+    pages = [client.get("/"), client.get(path)]
+    refused = post(client, path, f"{path}/approve", {"answer": "</textarea>" + HOSTILE, "name": HOSTILE})
+    pages += [refused, post(client, path, f"{path}/approve", {"name": "ok", "answer": HOSTILE})]
+    pages += [client.get("/"), client.get("/releases"), client.get(path), client.get("/status")]
+    pages += [post(client, "/releases", entry_action(world), {"reason": HOSTILE}), client.get("/releases")]
+    assert refused.status_code == 422
+    for answer in pages:
+        tags = Page(answer.text)
+        assert "script" not in tags.tags
+        assert "onerror" not in tags.attributes
+        assert "<script" not in answer.text
+        assert "49" not in re.findall(r"&#39;(\d+)", answer.text)
+    assert "&lt;script&gt;" in pages[0].text
+
+
+def entry_action(world: World) -> str:
+    return f"/entries/{world.store.entries()[0].entry_id}/withdraw"
+
+
+def test_the_inbox_puts_critical_needs_first(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(9))
+    fill(world.store, a_proposal(2), priority=Priority.CRITICAL)
+    fill(world.store, a_proposal(3, answer=None))
+    html = client.get("/").text
+    order = re.findall(r'href="/proposals/0+(\d)"', html)
+    assert order == ["2", "9", "3"]
+    assert texts.NO_ANSWER_YET in html
+    assert "do i get points 2" in html
+    assert texts.people(4) in html
+
+
+def test_the_evidence_is_shown(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1), "my points, <EMAIL_1>")
+    html = client.get("/proposals/00000000").text
+    for shown in ("my points, &lt;EMAIL_1&gt;", "loyalty.md", "0.62", "where is my order", "Messages agree", "35 %"):
+        assert shown in html
+    assert texts.PERSON.format(number=2) in html
+    assert texts.REPLAY_FIXES.format(fixed=1, failures=2) in html
+
+
+def test_approving_publishes_and_writes_the_branch(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    version = world.store.overlay_version()
+    answer = post(client, "/proposals/0000000000000001", "/proposals/0000000000000001/approve", WITH_ANSWER)
+    said = client.get("/").text
+    entry, release = world.store.entries()[0], world.store.releases()[0]
+    assert answer.status_code == 303
+    assert "Release 1: learned/question_1 is live." in said
+    assert entry.answer == "One point for each dollar."
+    assert world.store.overlay_version() > version
+    assert (release.who, release.commit) == ("demo", branch_tip(world))
+    assert release.commit in said or str(release.commit)[:10] in said
+    assert "Release 1" not in client.get("/").text, "a notice is shown once"
+    assert [row.what for row in world.store.audit_rows()] == ["propose", "approve", "publish"]
+
+
+WITH_ANSWER = {"answer": "One point for each dollar."}  # a text area's content is no attribute
+
+
+def branch_tip(world: World) -> str:
+    with git.Repo(world.root) as repository:
+        return str(repository.heads["evergreen/learned"].commit.hexsha)
+
+
+def test_editing_approves_what_the_person_wrote(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1, answer=None, sources=()))
+    path = "/proposals/0000000000000001"
+    empty = post(client, path, f"{path}/approve", {"keep": ["1"]})
+    changes = {"name": "Points Program", "answer": "Ten points.", "keep": ["1"], "more": "bonus points?"}
+    done = post(client, path, f"{path}/approve", changes)
+    entry = world.store.entries()[0]
+    assert empty.status_code == 422
+    assert texts.NEED_ANSWER in empty.text
+    assert done.status_code == 303
+    assert (entry.label, entry.answer) == ("learned/points_program", "Ten points.")
+    assert entry.examples == ("loyalty points 1?", "bonus points?")
+    assert world.store.audit_rows()[1].what == "edit"
+
+
+def test_a_refused_form_keeps_what_was_typed(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    path = "/proposals/0000000000000001"
+    answer = post(client, path, f"{path}/approve", {"answer": "My own words", "keep": [], "more": ""})
+    assert answer.status_code == 422
+    assert texts.NEED_EXAMPLES in answer.text
+    assert "My own words" in answer.text
+    assert world.store.proposal("0000000000000001").state is ProposalState.PENDING
+
+
+@pytest.mark.parametrize("changes", [{"name": "taken"}, {"answer": "a { lone brace"}, {"keep": [], "more": "[]"}])
+def test_what_the_loop_refuses_is_said_beside_the_form(
+    world: World, client: TestClient, changes: dict[str, Any]
+) -> None:
+    fill(world.store, a_proposal(1))
+    path = "/proposals/0000000000000001"
+    answer = post(client, path, f"{path}/approve", {**WITH_ANSWER, **changes})
+    assert answer.status_code == 422
+    assert "Not accepted: this proposal has " in answer.text
+    assert f'action="{path}/approve"' in answer.text
+    assert world.store.entries() == []
+
+
+def test_rejecting_needs_a_reason_and_keeps_it(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    path = "/proposals/0000000000000001"
+    silent = post(client, path, f"{path}/reject", {"reason": " "})
+    done = post(client, path, f"{path}/reject", {"reason": "not our business"})
+    assert silent.status_code == 422
+    assert texts.NEED_REASON in silent.text
+    assert done.status_code == 303
+    assert world.store.proposal("0000000000000001").state is ProposalState.REJECTED
+    assert world.store.audit_rows()[-1].reason == "not our business"
+    assert world.store.entries() == []
+
+
+def test_deferring_until_a_date_or_a_volume(world: World, client: TestClient) -> None:
+    for number in (1, 2):
+        fill(world.store, a_proposal(number))
+    one, two = "/proposals/0000000000000001", "/proposals/0000000000000002"
+    past = post(client, one, f"{one}/defer", {"until": "date", "date": "2020-01-01"})
+    post(client, one, f"{one}/defer", {"until": "date", "date": "2025-12-01"})
+    post(client, two, f"{two}/defer", {"until": "doubled"})
+    html = client.get("/").text
+    assert past.status_code == 422
+    assert world.store.proposal("0000000000000001").deferred_until == datetime(2025, 12, 1, tzinfo=timezone.utc)
+    assert world.store.proposal("0000000000000002").deferred_turns == 4
+    assert "until 1 Dec 2025" in html
+    assert texts.NOTHING_WAITS in html
+
+
+@pytest.mark.parametrize("second", ["approve", "reject", "defer"])
+def test_the_second_decision_is_told_who_was_first(world: World, second: str) -> None:
+    fill(world.store, a_proposal(1))
+    path = "/proposals/0000000000000001"
+    ann, bob = world.client(), world.client()
+    opened = {"reason": "late", "until": "doubled", "keep": "0", "name": "x", "answer": "x"}
+    fields = {**opened, **{name: value for name, value in Page(bob.get(path).text).forms[f"{path}/{second}"] if value}}
+    assert post(ann, path, f"{path}/approve", WITH_ANSWER).status_code == 303
+    late = bob.post(f"{path}/{second}", data=fields)
+    assert late.status_code == 409
+    assert texts.DECIDED_FIRST.format(state="live") in late.text
+    assert len(world.store.releases()) == 1
+
+
+def test_a_decision_that_comes_in_between_is_a_conflict_too(
+    world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world.store, a_proposal(1))
+    path, genuine = "/proposals/0000000000000001", pipeline.review
+
+    def overtaken(loop: Loop, decision: Decision) -> Any:
+        monkeypatch.setattr(pipeline, "review", genuine)
+        genuine(loop, Decision(decision.proposal_id, Action.REJECT, "bob", NOW, reason="no"))
+        return genuine(loop, decision)
+
+    monkeypatch.setattr(pipeline, "review", overtaken)
+    answer = post(client, path, f"{path}/approve", WITH_ANSWER)
+    assert answer.status_code == 409
+    assert texts.DECIDED_FIRST.format(state="rejected") in answer.text
+
+
+def test_nobody_approves_what_they_have_not_seen(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    path = "/proposals/0000000000000001"
+    fields = dict(Page(client.get(path).text).forms[f"{path}/approve"])
+    world.store.save_proposals([a_proposal(1, examples=("something else",))], NOW)
+    answer = client.post(f"{path}/approve", data={**fields, **WITH_ANSWER})
+    assert answer.status_code == 409
+    assert texts.CHANGED in answer.text
+    assert "something else" in answer.text
+    assert world.store.entries() == []
+
+
+def test_withdrawing_takes_the_entry_back(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    post(client, "/proposals/0000000000000001", "/proposals/0000000000000001/approve", WITH_ANSWER)
+    action = entry_action(world)
+    fields = dict(Page(client.get("/releases").text).forms[action])
+    silent = client.post(action, data=fields)
+    done = client.post(action, data={**fields, "reason": "prices changed"})
+    again = client.post(action, data={**fields, "reason": "prices changed"})
+    assert silent.status_code == 422
+    assert done.status_code == 303
+    assert again.status_code == 409
+    assert "is withdrawn now" in again.text
+    assert world.store.entries()[0].state is ProposalState.WITHDRAWN
+    with git.Repo(world.root) as repository:
+        assert not [item for item in repository.commit(branch_tip(world)).tree.traverse() if "entry-" in str(item.path)]
+
+
+def test_unknown_ids_are_not_found(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    token = dict(Page(client.get("/").text).forms["/logout"])
+    assert client.get("/proposals/ffff").status_code == 404
+    assert client.post("/proposals/ffff/reject", data={**token, "reason": "x"}).status_code == 404
+    assert client.post("/entries/ffff/withdraw", data={**token, "reason": "x"}).status_code == 404
+
+
+def test_a_failing_branch_is_a_warning_and_can_be_finished(world: World, client: TestClient) -> None:
+    class Refusing:
+        def propose(self, files: Mapping[str, str], message: str) -> str | None:
+            raise PublishError("could not be written", "branch x", "correct the repository")
+
+    hub = world.app.state.hub
+    world.app.state.hub = replace(hub, loop=replace(world.loop, host=Refusing()))
+    fill(world.store, a_proposal(1))
+    post(client, "/proposals/0000000000000001", "/proposals/0000000000000001/approve", WITH_ANSWER)
+    warned = client.get("/").text
+    failing = post(client, "/releases", "/releases/publish")
+    world.app.state.hub = hub
+    finished = post(client, "/releases", "/releases/publish")
+    assert "branch x could not be written; correct the repository." in warned
+    assert failing.status_code == 503
+    assert "could not be written" in failing.text
+    assert finished.status_code == 303
+    assert world.store.releases()[0].commit == branch_tip(world)
+
+
+def test_a_broken_learning_database_is_said_clearly(
+    world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{world.root / 'broken.db'}"
+    broken = Store(url)
+    world.app.state.hub = replace(world.app.state.hub, loop=replace(world.loop, store=broken))
+    (world.root / "broken.db").write_bytes(b"no database" * 1000)
+    for side in ("-wal", "-shm"):
+        (world.root / f"broken.db{side}").unlink(missing_ok=True)
+    answer = client.get("/status")
+    assert answer.status_code == 503
+    assert "learning database" in answer.text
+
+
+def test_what_nobody_foresaw_shows_no_details(
+    world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Store) -> Any:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(Store, "gaps", fail)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert texts.ERROR_TITLES[500] in answer.text
+    assert "secret detail" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_huge_and_damaged_forms_are_refused(client: TestClient) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert client.post("/logout", content=b"a=" + b"x" * 300_000, headers=headers).status_code == 413
+    assert client.post("/logout", content=b"\xff\xff", headers=headers).status_code == 400
+    assert client.get("/").status_code == 200
+
+
+def test_status_counts_what_is_there(world: World, client: TestClient) -> None:
+    fill(world.store, a_proposal(1))
+    html = client.get("/status").text
+    assert texts.AUDIT_WHOLE in html
+    assert texts.SIGNAL_KINDS["fallback"] in html
+    assert "100.0 %" in html
+    assert client.get("/healthz").text == "ok\n"

@@ -1,0 +1,401 @@
+"""What the tests of the learning loop are built from: a tracker store, a project folder, fakes, records."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from learning.adapters.project import Project
+from learning.adapters.store import Store
+from learning.adapters.tracker_sql import SqlTrackerEvents
+from learning.errors import BotServerError
+from learning.model import (
+    Conversation,
+    Entry,
+    FailedTurn,
+    Gap,
+    GapKind,
+    Prediction,
+    Priority,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    RawEvent,
+    Signal,
+    Turn,
+    content_id,
+)
+from learning.pipeline import Loop
+from learning.privacy import PatternRedactor
+from learning.settings import Settings, load_settings
+from learning.texts import STOP_WORDS, words_of
+
+START = datetime(2024, 3, 1, 9, 0, tzinfo=timezone.utc)
+DIMENSIONS = 64
+
+# --- texts --------------------------------------------------------------------------------------
+
+LOYALTY = (
+    "do you have loyalty points",
+    "how do i collect loyalty points",
+    "where can i see my loyalty points",
+    "loyalty points program?",
+    "can i spend loyalty points",
+    "are loyalty points worth anything",
+    "loyalty points missing",
+    "tell me about loyalty points",
+    "how many loyalty points per order",
+    "loyalty points expire",
+)
+NOISE = ("purple monkey dishwasher", "the moon is made of cheese", "asdf qwer zxcv")
+ARTICLE = "# Loyalty points\n\nYou collect loyalty points with every order. Points never expire while you shop.\n"
+NLU = {
+    "track_order": ("where is my parcel", "track parcel", "parcel tracking please", "when does the parcel arrive"),
+    "reset_password": ("reset password", "password forgotten", "new password please", "change password"),
+    "greet": ("hello there friend", "good morning friend", "howdy friend"),
+    "faq/opening_hours": ("opening hours", "shop opening hours sunday", "opening hours today"),
+    "learned/about_learning": ("does the bot learn", "learn from chats", "bot learn something"),
+}
+
+
+class FakeEncoder:
+    """Unit vectors of the words that carry meaning: texts with the same words are near."""
+
+    def __init__(self, identity: str = "fake-1", dimensions: int = DIMENSIONS) -> None:
+        self.identity = identity
+        self.dimension = dimensions
+        self.calls = 0
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        self.calls += 1
+        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in enumerate(texts):
+            words = [word for word in words_of(text) if word not in STOP_WORDS] or [text.casefold()]
+            vector = sum(self._word(word) for word in dict.fromkeys(words))
+            vectors[row] = vector / np.linalg.norm(vector)
+        return vectors
+
+    def _word(self, word: str) -> Any:
+        seed = int(hashlib.sha256(word.encode("utf-8", "replace")).hexdigest()[:8], 16)
+        return np.random.default_rng(seed).normal(size=self.dimension)
+
+
+# --- the tracker store, as Rasa 3.6.21 writes it ---------------------------------------------------
+
+EVENTS_TABLE = """
+CREATE TABLE events (
+    id INTEGER NOT NULL,
+    sender_id VARCHAR(255) NOT NULL,
+    type_name VARCHAR(255) NOT NULL,
+    timestamp FLOAT,
+    intent_name VARCHAR(255),
+    action_name VARCHAR(255),
+    data TEXT,
+    PRIMARY KEY (id)
+);
+CREATE INDEX ix_events_sender_id ON events (sender_id);
+"""
+
+
+class TrackerFile:
+    """Writes an SQLite tracker store row by row; the clock goes on by one second an event."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._connection = sqlite3.connect(path)
+        self._connection.executescript(EVENTS_TABLE)
+        self._ticks = itertools.count()
+
+    def say(
+        self,
+        sender: str,
+        text: str,
+        intent: str = "nlu_fallback",
+        confidence: float = 0.3,
+        reply: str | None = "Sorry, I did not get that.",
+        **more: Any,
+    ) -> None:
+        """Write one exchange: a user event, an action, a bot event, and listening."""
+        self.add(sender, user_data(text, intent, confidence, message_id=f"{sender}-{text}", **more))
+        self.add(sender, {"event": "action", "name": "utter_something", "policy": "RulePolicy", "confidence": 1.0})
+        if reply:
+            self.add(sender, {"event": "bot", "text": reply, "data": {}, "metadata": {}})
+        self.add(sender, {"event": "action", "name": "action_listen", "policy": None, "confidence": None})
+
+    def add(self, sender: str, data: Mapping[str, Any]) -> float:
+        """Write one event; return its timestamp."""
+        at = START.timestamp() + next(self._ticks)
+        full = {"timestamp": at, **data}
+        intent = (data.get("parse_data") or {}).get("intent", {}).get("name")
+        row = (sender, str(data["event"]), full["timestamp"], intent, data.get("name"), json.dumps(full))
+        self.add_row(row)
+        return float(full["timestamp"])
+
+    def add_row(self, row: Sequence[Any]) -> None:
+        """Write (sender_id, type_name, timestamp, intent_name, action_name, data) as it is."""
+        columns = "sender_id, type_name, timestamp, intent_name, action_name, data"
+        self._connection.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?)", tuple(row))
+        self._connection.commit()
+
+    def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
+        self._connection.execute(statement, tuple(parameters))
+        self._connection.commit()
+
+
+CORRUPT_ROWS: tuple[tuple[Any, ...], ...] = (
+    ("ann", "user", 1.0, None, None, '{"event": "user", "text": "half'),
+    ("ann", "user", 1.0, None, None, None),
+    ("ann", "user", 1.0, None, None, "[1, 2]"),
+    ("ann", "user", None, None, None, '{"event": "user", "text": "no time"}'),
+    ("ann", "user", "yesterday", None, None, '{"event": "user", "text": "odd time"}'),
+    ("ann", "user", 1e300, None, None, '{"event": "user", "text": "no such year"}'),
+    ("", "user", 1.0, None, None, '{"event": "user", "text": "nobody"}'),
+    ("ann", "", 1.0, None, None, '{"event": "user", "text": "no type"}'),
+    ("ann", "user", 1.0, None, None, b"\xff\xfe{}"),
+)
+
+
+def user_data(text: str | None, intent: str | None, confidence: float = 0.9, **more: Any) -> dict[str, Any]:
+    """The data of a user event; `more` overrides fields of it, `parsed` adds to its parse data."""
+    parsed = more.pop("parsed", {})
+    return {
+        "event": "user",
+        "text": text,
+        "parse_data": {
+            "intent": {"name": intent, "confidence": confidence},
+            "entities": [],
+            "text": text,
+            "intent_ranking": [{"name": intent, "confidence": confidence}],
+            **parsed,
+        },
+        "input_channel": "rest",
+        "message_id": None,
+        "metadata": {},
+        **more,
+    }
+
+
+def raw_events(*datas: Mapping[str, Any], sender: str = "ann") -> list[RawEvent]:
+    """Decoded rows in order, a second apart."""
+    events = []
+    for number, data in enumerate(datas):
+        at = START + timedelta(seconds=number)
+        events.append(RawEvent(number + 1, sender, str(data["event"]), at, {"timestamp": at.timestamp(), **data}))
+    return events
+
+
+# --- records ----------------------------------------------------------------------------------------
+
+
+def turn(text: str, intent: str = "greet", confidence: float = 0.95, second: int = 0, **more: Any) -> Turn:
+    turn_id = content_id("turn", text, second)
+    at = START + timedelta(seconds=second)
+    return Turn(**{"turn_id": turn_id, "text": text, "at": at, "intent": intent, "confidence": confidence, **more})
+
+
+def failed_turn(text: str, sender: str, second: int = 0, weight: float = 1.0) -> FailedTurn:
+    at = START + timedelta(seconds=second)
+    return FailedTurn(content_id("turn", sender, text, second), sender, text, "nlu_fallback", weight, at)
+
+
+def failed_turns(texts: Iterable[str], start: int = 0) -> list[FailedTurn]:
+    """One failed turn a text, each of another person."""
+    return [failed_turn(text, f"person{start + number}", start + number) for number, text in enumerate(texts)]
+
+
+def signal(one: Turn, sender: str = "ann", kind: str = "fallback", weight: float = 1.0) -> Signal:
+    return Signal(
+        signal_id=content_id("signal", kind, one.turn_id),
+        turn_id=one.turn_id,
+        sender=sender,
+        kind=kind,
+        text=one.text,
+        intent=one.intent,
+        confidence=one.confidence,
+        weight=weight,
+        evidence="test",
+        at=one.at,
+        channel="rest",
+    )
+
+
+def conversation(sender: str, *texts: str) -> tuple[Conversation, list[Signal]]:
+    """A conversation of fallbacks with their signals."""
+    turns = tuple(turn(text, "nlu_fallback", 0.3, number) for number, text in enumerate(texts))
+    turns = tuple(replace(one, turn_id=content_id("turn", sender, one.text)) for one in turns)
+    return Conversation(sender, turns), [signal(one, sender) for one in turns]
+
+
+def gap(gap_id: str = "a" * 16, people: int = 4, turns: Sequence[FailedTurn] = (), **more: Any) -> Gap:
+    values: dict[str, Any] = {
+        "gap_id": gap_id,
+        "kind": GapKind.NEW_NEED,
+        "name": "loyalty points",
+        "intent": None,
+        "priority": Priority.MEDIUM,
+        "turn_ids": tuple(one.turn_id for one in turns),
+        "people": people,
+        "first_seen": START,
+        "last_seen": START,
+    }
+    return Gap(**{**values, **more})
+
+
+def proposal(number: int = 1, **more: Any) -> Proposal:
+    values: dict[str, Any] = {
+        "proposal_id": content_id("test proposal", number),
+        "gap_id": content_id("test gap", number),
+        "kind": ProposalKind.ANSWER,
+        "label": f"learned/question_{number}",
+        "examples": LOYALTY[:3],
+        "answer": "You collect points with every order.",
+        "sources": (),
+        "score": 80,
+        "score_parts": (),
+        "people": 4,
+        "turns": 4,
+        "state": ProposalState.PENDING,
+        "created_at": START,
+    }
+    return Proposal(**{**values, **more})
+
+
+def entry(number: int = 1, **more: Any) -> Entry:
+    values: dict[str, Any] = {
+        "entry_id": content_id("test entry", number),
+        "proposal_id": content_id("test proposal", number),
+        "kind": ProposalKind.ANSWER,
+        "label": f"learned/question_{number}",
+        "examples": LOYALTY[:3],
+        "answer": "You collect points with every order.",
+        "release": number,
+        "state": ProposalState.PUBLISHED,
+    }
+    return Entry(**{**values, **more})
+
+
+# --- a project --------------------------------------------------------------------------------------
+
+
+def make_project(root: Path, learning: str = "") -> Path:
+    """Make the folder of a small Rasa project with a hold-out and one knowledge article."""
+    files = {
+        "domain.yml": 'version: "3.1"\nintents:\n- greet\n- track_order\n- reset_password\n- faq\n- learned\n',
+        "config.yml": "recipe: default.v1\nlanguage: en\n",
+        "endpoints.yml": "tracker_store:\n  type: SQL\n  dialect: sqlite\n  db: var/tracker.db\n",
+        "learning.yml": learning,
+        "data/nlu/nlu.yml": nlu_yaml(NLU),
+        "data/knowledge/loyalty.md": ARTICLE,
+        "tests/holdout/nlu.yml": nlu_yaml({"track_order": ("my parcel?",), "reset_password": ("lost password",)}),
+    }
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return root
+
+
+def nlu_yaml(examples: Mapping[str, Sequence[str]]) -> str:
+    lines = ['version: "3.1"', "nlu:"]
+    for intent, texts in examples.items():
+        lines += [f"- intent: {intent}", "  examples: |", *(f"    - {text}" for text in texts)]
+    return "\n".join(lines) + "\n"
+
+
+def talk(tracker: TrackerFile) -> None:
+    """Ten people ask for loyalty points, some say nonsense, one is understood."""
+    for number, text in enumerate(LOYALTY):
+        tracker.say(f"person{number}", text)
+    for number, text in enumerate(NOISE):
+        tracker.say(f"odd{number}", text)
+    tracker.say("happy", "where is my parcel", "track_order", 0.97, "It comes tomorrow.")
+
+
+# --- fakes --------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """Tells a fixed time that tests move."""
+
+    def __init__(self, now: datetime = START + timedelta(days=30)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class FakeHost:
+    """Keeps what would be proposed for review."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, str] = {}
+        self.messages: list[str] = []
+
+    def propose(self, files: Mapping[str, str], message: str) -> str | None:
+        if dict(files) == self.files:
+            return None
+        self.files = dict(files)
+        self.messages.append(message)
+        return f"commit{len(self.messages)}"
+
+
+class FakeServer:
+    """A running Rasa server; `refuses` makes it reject a new model."""
+
+    def __init__(self, model: Path, refuses: bool = False) -> None:
+        self.model = model
+        self.refuses = refuses
+
+    def running_model(self) -> Path:
+        return self.model
+
+    def load_model(self, model: Path) -> None:
+        assert model.exists()
+        if self.refuses:
+            raise BotServerError("answered PUT /model with 400", "Rasa server", "look at its log")
+        self.model = model
+
+
+class FakeNlu:
+    """Models that answer from a function of (model name, text)."""
+
+    def __init__(self, understands: Callable[[str, str], str]) -> None:
+        self.understands = understands
+        self.trained_on: dict[str, str] = {}
+        self.on_train: Callable[[], None] = lambda: None
+
+    def train(self, training_data: Path, model: Path) -> None:
+        self.trained_on = {
+            str(path.relative_to(training_data)): path.read_text("utf-8") for path in training_data.rglob("*.yml")
+        }
+        model.write_bytes(b"a model")
+        self.on_train()
+
+    def predict(self, model: Path, texts: Sequence[str]) -> list[Prediction]:
+        return [Prediction(text, self.understands(model.name, text), 0.9) for text in texts]
+
+
+def make_loop(root: Path, url: str | None = None, settings: Settings | None = None, **more: Any) -> Loop:
+    """Build a loop on a project folder with fakes for the encoder and the review host."""
+    settings = settings or load_settings(root, {})
+    values: dict[str, Any] = {
+        "settings": settings,
+        "store": Store(url or settings.store.url),
+        "open_tracker": lambda: SqlTrackerEvents(f"sqlite:///{root / 'var' / 'tracker.db'}"),
+        "encoder": FakeEncoder(),
+        "redactor": PatternRedactor(),
+        "project": Project(settings),
+        "host": FakeHost(),
+        "now": Clock(),
+    }
+    return Loop(**{**values, **more})

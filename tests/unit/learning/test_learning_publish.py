@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import yaml
+
+from learning.model import ProposalKind
+from learning.publish import entry_id, render_entry, render_files
+from learning.texts import MAX_EXAMPLE, clean_example
+from tests.learning_builders import entry, proposal
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("- x\n- intent: evil", "x - intent: evil"),
+        ("[a](b)", "a b"),
+        ('[a]{"entity": "b"}', 'a "entity": "b"'),
+        ("{slot}", "slot"),
+        ("/greet now", "greet now"),
+        ("a\u2028b\u0085c\rd\te\x00f", "a b c d e f"),
+        ("x \\u000a- intent: evil", "x u000a- intent: evil"),
+        ("half \ud83d emoji", "half emoji"),
+        ("### - * > title", "title"),
+        ("👍 thanks", "👍 thanks"),
+        ("größe 日本", "größe 日本"),
+        ("a" * 1000, "a" * MAX_EXAMPLE),
+        ("[]{}()|`", ""),
+    ],
+)
+def test_a_customers_text_becomes_one_plain_line(text: str, expected: str) -> None:
+    assert clean_example(text) == expected
+    assert clean_example(expected) == expected
+
+
+def test_an_answer_entry_is_a_file_of_examples_and_its_response() -> None:
+    content = yaml.safe_load(render_entry(entry(examples=("one", "two", "ONE", "one"))))
+
+    assert content == {
+        "version": "3.1",
+        "nlu": [{"intent": "learned/question_1", "examples": "- one\n- two\n- ONE\n"}],
+        "responses": {"utter_learned/question_1": [{"text": "You collect points with every order."}]},
+    }
+
+
+def test_an_examples_entry_has_no_response_whatever_it_holds() -> None:
+    text = render_entry(entry(kind=ProposalKind.EXAMPLES, label="track_order", answer="left over"))
+
+    assert "responses" not in yaml.safe_load(text)
+
+
+def test_a_file_says_where_it_comes_from_and_is_never_ascii_alone() -> None:
+    # Rasa decodes \uXXXX in files of ASCII before it reads the YAML.
+    assert render_entry(entry()).startswith("# Written by publishing")
+    assert not render_entry(entry()).isascii()
+
+
+def test_every_entry_is_a_file_of_its_own_with_a_safe_name() -> None:
+    same_label = [entry(1, label="learned/a"), entry(2, label="learned/a"), entry(3, label="faq/x")]
+    files = render_files(same_label)
+
+    assert len(files) == 3
+    assert all(name.startswith("entry-") and name.endswith(".yml") and os.sep not in name for name in files)
+
+
+def test_rendering_is_the_same_every_time() -> None:
+    assert render_entry(entry()) == render_entry(entry())
+    assert entry_id(proposal()) == entry_id(proposal(answer="other"))
+    assert entry_id(proposal(1)) != entry_id(proposal(2))
