@@ -116,9 +116,7 @@ def _predict(agent: Any, texts: list[str]) -> tuple[list[dict[str, Any]], list[f
     return asyncio.run(run())
 
 
-def _quality(
-    intents: list[str], inside: list[dict[str, Any]], outside: list[dict[str, Any]]
-) -> dict[str, float]:
+def _quality(intents: list[str], inside: list[dict[str, Any]], outside: list[dict[str, Any]]) -> dict[str, float]:
     from sklearn.metrics import f1_score, roc_auc_score
 
     guesses = [_best(parsed) for parsed in inside]

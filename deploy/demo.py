@@ -25,7 +25,7 @@ import orjson
 import typer
 
 from deploy.messages import ANSWER, DEFAULT_DATA, Cast, choose
-from deploy.stack import Ports, Stack
+from deploy.stack import Ports, Stack, interrupt_on_terminate
 from learning import pipeline
 from learning.bootstrap import App
 from learning.errors import EvergreenError
@@ -266,6 +266,7 @@ def main(
     report: Path = typer.Option(None, help="Write what was measured as JSON."),
 ) -> None:
     """Play the story: talk, fail, learn, answer."""
+    interrupt_on_terminate()
     root = Path.cwd()
     started = time.monotonic()
     try:

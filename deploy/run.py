@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
+import time
 from pathlib import Path
 
 import typer
 
-from deploy.stack import Ports, Stack
+from deploy.stack import Ports, Stack, interrupt_on_terminate
 from learning.errors import EvergreenError
-
 
 app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -21,16 +19,16 @@ def main(
     free_ports: bool = typer.Option(False, "--free-ports", help="Use any free ports, not the usual ones."),
 ) -> None:
     """Train if needed, start every part, print the addresses, and stop all of it on Ctrl-C."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    interrupt_on_terminate()
     stack = Stack(Path.cwd(), Ports.free() if free_ports else Ports(), say=lambda line: print(line, flush=True))
     try:
         stack.train_if_needed()
         stack.start()
         print(_addresses(stack), flush=True)
-        while not stop.wait(1.0):
+        while True:
             stack.check()
+            time.sleep(1.0)
+    except KeyboardInterrupt:
         print("stopping", flush=True)
     except EvergreenError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import secrets
 import signal
@@ -23,6 +25,7 @@ READY_SECONDS = 180  # a model loads in ten seconds on two cores; slow disks tak
 STOP_SECONDS = 15  # Sanic finishes open requests first
 TAIL_LINES = 15
 HOST = "127.0.0.1"
+PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 
 class StackError(EvergreenError):
@@ -161,6 +164,7 @@ class Stack:
                     stdout=out,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
+                    preexec_fn=_end_with_parent,
                 )
         for part in self.parts():
             self._wait_ready(part)
@@ -174,6 +178,8 @@ class Stack:
 
     def stop(self) -> None:
         """Stop every part, the last started first; one that does not end in time is killed."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them running
         for process in reversed(self._running.values()):
             _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -215,6 +221,15 @@ class Stack:
         return path
 
 
+def interrupt_on_terminate() -> None:
+    """Make SIGTERM end this process as Ctrl-C does, so that what it started is stopped as well."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 @contextmanager
 def _bound(count: int) -> Iterator[list[int]]:
     """Hold `count` free ports open at once, so that no number is given twice."""
@@ -241,6 +256,12 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end this process when the supervisor is killed; only Linux can."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _tail(log: Path) -> str:

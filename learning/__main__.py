@@ -18,6 +18,7 @@ from learning.bootstrap import App, build, utc_now
 from learning.errors import EvergreenError, ReviewError
 from learning.metrics import read_status
 from learning.model import Action, Decision, ProposalState
+from learning.nlu_cli import nlu_cli
 from learning.retrain import retrain as run_retrain
 from learning.scheduler import build_scheduler
 
@@ -35,6 +36,7 @@ audit_cli = typer.Typer(
 )
 cli.add_typer(review_cli, name="review")
 cli.add_typer(audit_cli, name="audit")
+cli.add_typer(nlu_cli, name="nlu")
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON for programs.")
 WHO = typer.Option(None, "--who", help="Reviewer's name in the records.  [default: the user's name]")

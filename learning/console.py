@@ -63,7 +63,9 @@ def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "state", "score", "people", "priority", "what", "first example"):
-        table.add_column(heading, justify="right" if heading in ("score", "people") else "left", no_wrap=True)
+        # Only what is read, not typed, gives way on a narrow terminal: an id that is cut off is of no use.
+        narrow = heading in ("what", "first example")
+        table.add_column(heading, justify="right" if heading in ("score", "people") else "left", no_wrap=not narrow)
     for proposal in proposals:
         gap = gaps[proposal.gap_id]
         score = f"{proposal.score}{' !' if proposal.score < WARN_BELOW else ''}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
+
+from markupsafe import Markup, escape
 
 from learning.errors import SettingsError
 from learning.model import FALLBACK_INTENT
@@ -29,8 +32,8 @@ def render_page(report: NluReport, say: Callable[[str], None] = lambda step: Non
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "share": share}
-    pictures = ()
+    environment.filters |= {"percent": percent, "share": share, "breakable": breakable}
+    pictures: tuple[str, ...] = ()
     drawn: list[str] = []
     if report.scores:
         drawn = shown_intents(report.scores, report.order)
@@ -82,6 +85,11 @@ def percent(value: float | None) -> str:
 def share(value: float | None) -> str:
     """Return a share as whole percent, a dash where there is none."""
     return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def breakable(name: str) -> Markup:
+    """Return a name, escaped, that may go on in the next line after `_` and `/` where a phone is too narrow."""
+    return Markup(re.sub("([_/])", r"\1<wbr>", str(escape(name))))
 
 
 def _embedded(png: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 from learning.model import FALLBACK_INTENT
 from learning.nlu_report.scores import Scores
@@ -70,12 +71,15 @@ def draw_confusion(scores: Scores, order: Sequence[str], theme: Theme) -> bytes:
                 axes.text(across, down, str(messages), ha="center", va="center", fontsize=8, color=color)
     _label_axes(axes, rows, columns, [f"{counts.get((row, row), 0)}/{support[row]}" for row in rows], theme)
     out = BytesIO()
-    figure.savefig(out, format="png", facecolor=theme.paper, metadata={"Software": None})
+    with catch_warnings():
+        # Names in a script that the font lacks become boxes; the tables have them in full.
+        simplefilter("ignore", UserWarning)
+        figure.savefig(out, format="png", facecolor=theme.paper, metadata={"Software": None})
     return out.getvalue()
 
 
 def _label_axes(axes: Any, rows: Sequence[str], columns: Sequence[str], shares: Sequence[str], theme: Theme) -> None:
-    style = {"fontsize": 8, "color": theme.ink}
+    style = {"fontsize": 8, "color": theme.ink, "parse_math": False}
     axes.set_yticks(
         range(len(rows)), [f"{_name(row)}  {text}" for row, text in zip(rows, shares, strict=True)], **style
     )
@@ -103,12 +107,11 @@ def _color(
     """Return the cell's color: stronger, the larger its share of the intent's messages."""
     from matplotlib.colors import to_rgb
 
-    paper, messages = to_rgb(theme.paper), counts.get((row, column), 0)
-    if not messages:
-        return paper
-    share = messages / support[row]
+    messages = counts.get((row, column), 0)
+    share = messages / support[row] if messages else 0.0
     # A single mistake of ten must still be seen.
     weight = 0.25 + 0.75 * share if row == column else min(1.0, 0.3 + 1.2 * share)
+    weight = weight if messages else 0.0
     full = to_rgb(theme.right if row == column else theme.wrong)
-    red, green, blue = (base + weight * (top - base) for base, top in zip(paper, full, strict=True))
+    red, green, blue = (base + weight * (top - base) for base, top in zip(to_rgb(theme.paper), full, strict=True))
     return red, green, blue

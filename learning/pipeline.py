@@ -33,6 +33,7 @@ from learning.replay import replay
 from learning.review import decide, move
 from learning.settings import Settings
 from learning.signals import Context, find_signals
+from learning.vectors import Vectors
 
 BATCH = 20_000  # rows; larger batches gain no speed, smaller ones read long conversations again
 GOOD_PER_BATCH = 500  # turns that went well, kept for replay
@@ -152,18 +153,19 @@ def review(loop: Loop, decision: Decision) -> Release | None:
     before = loop.store.proposal(decision.proposal_id)
     decision = replace(decision, proposal_id=before.proposal_id)
     after = decide(before, decision)
-    if after.state in (ProposalState.APPROVED, ProposalState.EDITED):
-        _check_name_is_free(loop, after)
-    loop.store.save_decision(before, after, decision)
+    vectors = None
     if decision.action in (Action.APPROVE, Action.EDIT):
-        return publish(loop, after, decision.who)
-    return None
+        _check_name_is_free(loop, after)
+        # Encoding may take seconds in a cold process: it must not come between decision and release.
+        vectors = loop.encoder.encode(after.examples)
+    loop.store.save_decision(before, after, decision)
+    return None if vectors is None else publish(loop, after, decision.who, vectors)
 
 
-def publish(loop: Loop, proposal: Proposal, who: str) -> Release:
+def publish(loop: Loop, proposal: Proposal, who: str, vectors: Vectors | None = None) -> Release:
     """Make an approved proposal live: running bots answer it with their next message."""
     live = move(proposal, ProposalState.PUBLISHED)
-    vectors = loop.encoder.encode(live.examples)
+    vectors = loop.encoder.encode(live.examples) if vectors is None else vectors
     return loop.store.publish(proposal, live, entry_id(live), vectors, loop.encoder.identity, who, loop.now())
 
 

@@ -30,6 +30,7 @@ STATE_AFTER: Mapping[Action, State] = {
 }
 LEARNED_KEY = re.compile(rf"{LEARNED_INTENT}/[^\W_]\w{{0,79}}")  # it becomes part of a file's name
 SLOT = re.compile(r"\{\w+\}")
+UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters, half an emoji
 MAX_ANSWER = 2000  # characters; more is an article, not a chat answer
 
 
@@ -91,6 +92,8 @@ def _check_publishable(proposal: Proposal, item: str) -> None:
         )
     if len(proposal.answer or "") > MAX_ANSWER:
         raise ReviewError(f"has an answer of more than {MAX_ANSWER} characters", item, "shorten the answer")
+    if UNSAYABLE.search(proposal.answer or ""):
+        raise ReviewError("has an answer with a character that cannot be shown", item, "type the answer again")
     if re.search(r"[{}]", SLOT.sub("", proposal.answer or "")):
         raise ReviewError(
             "has an answer with a lone brace, which Rasa cannot say", item, "use braces for slots only, as in {name}"

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.adapters import encoder_graph
+from learning.errors import EvergreenError
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +41,11 @@ DEFAULT_MAX_TOKENS = 128
 _CHARACTERS_PER_TOKEN = 32
 
 
-class EncoderError(Exception):
+class EncoderError(EvergreenError):
     """The sentence encoder cannot be built or loaded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.rstrip("."), "sentence encoder", "nothing was changed")
 
 
 def cache_directory() -> Path:

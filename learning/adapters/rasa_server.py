@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from learning.errors import BotServerError, SettingsError
 
@@ -64,7 +64,7 @@ class RasaServer:
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
         retrying = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_exponential_jitter(initial=0.2, max=2),
+            wait=wait_random_exponential(multiplier=0.2, max=2),
             retry=retry_if_exception_type(httpx.ConnectError),
             reraise=True,
         )

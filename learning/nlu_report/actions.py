@@ -48,7 +48,7 @@ def _broken(data: DataChecks) -> Iterator[Action]:
             f"Enter {_names(data.not_in_domain)} into the domain",
             f"{_count(len(data.not_in_domain), 'intent has', 'intents have')} examples, but the domain doesn't list"
             f" {'it' if len(data.not_in_domain) == 1 else 'them'}: the bot understands and cannot act.",
-            "List each under `intents:` and give it a rule, or delete its examples.",
+            "List each under intents and give it a rule, or delete its examples.",
             "domain",
         )
     identical = [twin for twin in data.twins if twin.identical]
@@ -65,7 +65,7 @@ def _broken(data: DataChecks) -> Iterator[Action]:
         yield Action(
             f"Take {_count(len(data.leaked), 'held-out message', 'held-out messages')} out of the training data",
             f"“{data.leaked[0].text}” is trained on and tested with: the accuracy looks better than it is.",
-            "Delete them from the training data, or replace them in the hold-out.",
+            "Delete what is in both from the training data, or write other messages for the hold-out.",
             "leaked",
         )
 
@@ -138,8 +138,8 @@ def _spoiled(data: DataChecks) -> Iterator[Action]:
         most = ", ".join(f"{label} ({count})" for label, count in where)
         yield Action(
             f"Read {_count(len(data.label_issues), 'example that looks', 'examples that look')} mislabeled",
-            f"A model trained on all other examples puts them elsewhere, and so do their nearest neighbors; most are"
-            f" in {most}.",
+            f"A model trained on all other examples puts them elsewhere, and so do their nearest neighbors; the"
+            f" intents with the most: {most}.",
             "Go through the list from the top: move what is wrong, reword what could mean two things, keep the rest.",
             "labels",
         )
@@ -148,7 +148,7 @@ def _spoiled(data: DataChecks) -> Iterator[Action]:
             f"Write more examples of {_names([size.label for size in data.few])}",
             f"{_count(len(data.few), 'intent has', 'intents have')} fewer than {MIN_EXAMPLES} examples"
             f" ({data.few[0].label}: {data.few[0].examples}), while half of all have {data.median:g} or more.",
-            "Add what customers write; proposals from mining (`python -m learning review list`) are a good source.",
+            "Add what customers write; proposals from mining (see: python -m learning review list) are a good source.",
             "balance",
         )
     near = [twin for twin in data.twins if not twin.identical]
@@ -185,7 +185,7 @@ def _untidy(scores: Scores | None, data: DataChecks, usage: Usage | None) -> Ite
             f"{_count(len(data.unmeasured), 'intent is', 'intents are')} trained and never tested: a fault would"
             " show to customers only.",
             "Have somebody who hasn't read the training examples write about ten messages of each for the hold-out.",
-            "intents",
+            "domain",
         )
     if data.without_examples:
         yield Action(

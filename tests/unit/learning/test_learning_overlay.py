@@ -11,7 +11,7 @@ import pytest
 from learning.adapters.store import Store
 from learning.model import ProposalKind, ProposalState
 from learning.overlay import RETRY_SECONDS, OverlayReader, open_reader
-from tests.learning_builders import LOYALTY, START, FakeEncoder, proposal
+from tests.learning_builders import LOYALTY, START, FakeEncoder, fresh_database, proposal
 
 PUBLISHED = ProposalState.PUBLISHED
 
@@ -28,7 +28,7 @@ class Ticks:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'learning.db'}"
+    return fresh_database(tmp_path / "learning.db")
 
 
 def publish(store: Store, number: int = 1, encoder: FakeEncoder | None = None, **more: Any) -> None:
@@ -112,9 +112,7 @@ BREAKAGES = [
 
 
 @pytest.mark.parametrize("statement", BREAKAGES)
-def test_a_broken_entry_costs_its_own_answer_only(
-    url: str, statement: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_broken_entry_costs_its_own_answer_only(url: str, statement: str, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(url)
     publish(store, 1)
     publish(store, 2)
@@ -127,7 +125,16 @@ def test_a_broken_entry_costs_its_own_answer_only(
     assert not any(text in caplog.text for text in LOYALTY)
 
 
-@pytest.mark.parametrize("blob", [b"", b"abc", b"\0" * 4 * 3 * 32, b"\xff" * 4 * 3 * 64, None])
+DAMAGED = {
+    "empty": b"",
+    "cut": b"abc",
+    "too short": b"\0" * 4 * 3 * 32,
+    "not numbers": b"\xff" * 4 * 3 * 64,
+    "none": None,
+}
+
+
+@pytest.mark.parametrize("blob", DAMAGED.values(), ids=DAMAGED.keys())
 def test_damaged_vectors_are_made_again(url: str, blob: bytes | None) -> None:
     store, encoder = Store(url), FakeEncoder()
     publish(store, 1)
@@ -170,11 +177,8 @@ def test_a_database_that_was_never_made_is_no_reason_to_fail(tmp_path: Path) -> 
     assert reader("postgresql://postgres@127.0.0.1:1/none").snapshot().version == 0
 
 
-def test_the_bot_opens_the_database_that_the_settings_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = f"sqlite:///{tmp_path}/var/learning.db"
-    publish(Store(url))
+def test_the_bot_opens_the_database_that_the_settings_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(Store(fresh_database(tmp_path / "var" / "learning.db")))
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("EVERGREEN_STORE_URL", raising=False)
     encoder = FakeEncoder()

@@ -35,7 +35,7 @@ def test_messages_that_went_well_and_would_be_captured_are_broken() -> None:
 
 
 def test_only_some_broken_texts_are_shown() -> None:
-    many = tuple(f"loyalty points {word}" for word in "ab cd ef gh ij kl mn op".split())
+    many = tuple(f"loyalty points {word}" for word in ("ab", "cd", "ef", "gh", "ij", "kl", "mn", "op"))
     result = run(("loyalty points",), successes=many)
 
     assert result.broken == len(many)

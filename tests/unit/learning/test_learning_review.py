@@ -100,6 +100,8 @@ def test_examples_are_approved_as_they_will_be_written() -> None:
         ({"answer": "x" * 2001}, "more than 2000 characters"),
         ({"answer": "a smile :{ is nice"}, "lone brace"),
         ({"answer": "a {slot[0].x} b"}, "lone brace"),
+        ({"answer": "a\0b"}, "cannot be shown"),
+        ({"answer": "half \ud83d"}, "cannot be shown"),
         ({"label": "loyalty"}, "has the name"),
         ({"label": "faq/loyalty"}, "has the name"),
         ({"label": "learned/"}, "has the name"),

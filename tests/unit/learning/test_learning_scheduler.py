@@ -50,9 +50,6 @@ def test_a_job_that_fails_is_logged_and_comes_again(caplog: pytest.LogCaptureFix
 
 
 def test_a_job_never_runs_twice_at_once_and_missed_runs_are_one() -> None:
-    for job in build_scheduler(ScheduleSettings(), nothing, nothing).get_jobs():
-        pending = job  # defaults are applied when the scheduler starts
-        assert pending.kwargs == {}
     defaults = build_scheduler(ScheduleSettings(), nothing, nothing)._job_defaults
 
     assert (defaults["coalesce"], defaults["max_instances"]) == (True, 1)

@@ -38,7 +38,11 @@ def test_fallback_tells_the_best_guess() -> None:
     one = turn("odd", "nlu_fallback", 0.3, ranking=(("nlu_fallback", 0.3), ("greet", 0.25)))
     (signal,) = find_signals(Conversation("ann", (one,)), Context(SETTINGS, FakeEncoder()), PatternRedactor())
 
-    assert (signal.kind, signal.weight, signal.evidence) == ("fallback", 1.0, "not understood; best guess greet at 0.25")
+    assert (signal.kind, signal.weight, signal.evidence) == (
+        "fallback",
+        1.0,
+        "not understood; best guess greet at 0.25",
+    )
 
 
 def test_a_second_fallback_in_a_row_is_a_signal_of_its_own() -> None:

@@ -1,0 +1,521 @@
+"""One contract for the learning database, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from learning.adapters import schema
+from learning.adapters.database import Database
+from learning.adapters.store import GOOD_TURNS_KEPT, Store
+from learning.errors import NotFound, ReviewError, StoreError
+from learning.model import (
+    Action,
+    Decision,
+    GapKind,
+    GoodTurn,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Replay,
+    ScorePart,
+    Source,
+    content_id,
+)
+from learning.overlay import OverlayReader
+from learning.review import decide, move
+from tests.learning_builders import START, FakeEncoder, conversation, fresh_database, gap, proposal, signal, turn
+
+POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
+S = ProposalState
+
+
+@pytest.fixture(scope="module")
+def postgres_schema() -> Iterator[str]:
+    admin = sa.create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
+    name = f"learning_{uuid.uuid4().hex[:12]}"
+    try:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+    except sa.exc.OperationalError:
+        pytest.skip("PostgreSQL is not there")
+    url = f"{POSTGRES}&options=-csearch_path%3D{name}"
+    Store(url)
+    yield url
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+    admin.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return fresh_database(tmp_path / "learning.db")
+    url: str = request.getfixturevalue("postgres_schema")
+    engine = sa.create_engine(url, future=True)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(sa.text(f"TRUNCATE {', '.join(schema.metadata.tables)} RESTART IDENTITY"))
+    engine.dispose()
+    return url
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    return Store(url)
+
+
+def decision(one: Proposal, action: Action = Action.APPROVE, who: str = "ann", at: datetime = START) -> Decision:
+    return Decision(one.proposal_id, action, who, at, reason="because", defer_until=START)
+
+
+def approve(store: Store, number: int = 1) -> Proposal:
+    one = proposal(number)
+    store.save_proposals([one], START)
+    after = decide(one, decision(one))
+    store.save_decision(one, after, decision(one))
+    return after
+
+
+def publish(store: Store, number: int = 1) -> Proposal:
+    approved = approve(store, number)
+    live = move(approved, S.PUBLISHED)
+    vectors = FakeEncoder().encode(live.examples)
+    store.publish(approved, live, content_id("entry", number), vectors, "fake-1", "ann", START)
+    return live
+
+
+# --- conversations --------------------------------------------------------------------------------
+
+
+def test_a_new_database_is_empty(store: Store) -> None:
+    assert store.watermark() == 0
+    assert store.counts() == {"conversations": 0, "turns": 0, "failed_turns": 0}
+    assert (store.proposals(), store.gaps(), store.entries(), store.releases()) == ([], {}, [], [])
+    assert (store.overlay_version(), store.last_run("mine"), store.verify_audit()) == (0, None, [])
+
+
+def test_opening_it_again_keeps_everything(store: Store, url: str) -> None:
+    store.save_batch([conversation("ann", "one", "two")], [], 17)
+
+    assert Store(url).watermark() == 17
+
+
+def test_a_batch_is_saved_once_however_often_it_comes(store: Store) -> None:
+    batch = [conversation("ann", "one", "two"), conversation("bob", "three")]
+
+    assert store.save_batch(batch, [], 10) == (3, 3)
+    assert store.save_batch(batch, [], 10) == (3, 0)
+    assert store.counts() == {"conversations": 2, "turns": 3, "failed_turns": 3}
+    assert store.signal_counts() == {"fallback": 3}
+
+
+def test_a_longer_conversation_replaces_what_was_known_of_it(store: Store) -> None:
+    store.save_batch([conversation("ann", "one")], [], 10)
+
+    assert store.save_batch([conversation("ann", "one", "two")], [], 20) == (2, 1)
+    assert store.counts()["turns"] == 2
+    assert store.watermark() == 20
+
+
+def test_several_signals_of_a_turn_count_together_and_services_not_at_all(store: Store) -> None:
+    talk, _ = conversation("ann", "one", "two")
+    one, two = talk.turns
+    signals = [
+        signal(one, "ann", "low_confidence", 0.5),
+        signal(one, "ann", "rephrase", 0.5),
+        signal(two, "ann", "backend_failure", 1.0),
+    ]
+    store.save_batch([(talk, signals)], [], 1)
+
+    (failed,) = store.ungrouped_turns()
+    assert (failed.turn_id, failed.text, failed.weight, failed.at) == (one.turn_id, "one", 0.75, one.at)
+
+
+def test_only_a_sample_of_good_turns_stays_and_it_does_not_depend_on_the_order(store: Store, url: str) -> None:
+    turns = [GoodTurn(content_id(number), f"s{number % 7}", f"text {number}", "greet") for number in range(600)]
+    store.save_batch([], turns[:300], 1)
+    store.save_batch([], turns[300:], 2)
+
+    expected = sorted(turns, key=lambda one: one.turn_id)[:GOOD_TURNS_KEPT]
+    assert store.good_turns() == expected
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(store: Store) -> None:
+    store.save_batch([conversation("ann", "one")], [], 10)
+    talk, signals = conversation("bob", "two")
+    with pytest.raises(StoreError, match="nothing was half-written"):
+        store.save_batch([(talk, [*signals, *signals])], [], 20)
+
+    assert store.watermark() == 10
+    assert store.counts()["conversations"] == 1
+
+
+# --- gaps -----------------------------------------------------------------------------------------
+
+
+def test_gaps_keep_their_members_and_take_no_turn_from_another(store: Store) -> None:
+    store.save_batch([conversation("ann", "one", "two"), conversation("bob", "three")], [], 1)
+    one, two, three = (failed.turn_id for failed in sorted(store.ungrouped_turns(), key=lambda turn: turn.text))
+    first, second = gap("1" * 16), gap("2" * 16, kind=GapKind.EXISTING_INTENT, intent="greet")
+
+    assert store.save_gaps([first, second], {one: first.gap_id, two: second.gap_id}, "s1") == 2
+    assert store.save_gaps([first], {one: second.gap_id}, "s2") == 0
+    assert {gap_id: [turn.turn_id for turn in turns] for gap_id, turns in store.turns_of_gaps().items()} == {
+        first.gap_id: [one],
+        second.gap_id: [two],
+    }
+    assert [turn.turn_id for turn in store.ungrouped_turns()] == [three]
+    assert store.gaps()[second.gap_id].intent == "greet"
+    assert store.gaps()[first.gap_id] == replace(first, turn_ids=(one,))
+    assert store.grouping_state() == "s2"
+
+
+# --- proposals and decisions ----------------------------------------------------------------------
+
+
+def test_a_proposal_comes_back_as_it_was_saved(store: Store) -> None:
+    full = proposal(
+        sources=(Source("a.md", "A sentence.", 0.5),),
+        score_parts=(ScorePart("people", 0.5, 1.0),),
+        replay=Replay(4, 3, 10, 1, ("broken",)),
+        deferred_until=START + timedelta(days=1),
+        deferred_turns=8,
+        state=S.DEFERRED,
+        examples=("größe 👍", 'quote " and \\'),
+    )
+    assert store.save_proposals([full], START) == 1
+
+    assert store.proposals() == [full]
+    assert store.proposal(full.proposal_id[:6]) == full
+
+
+def test_the_best_proposal_comes_first(store: Store) -> None:
+    store.save_proposals([proposal(1, score=10), proposal(2, score=90), proposal(3, score=50)], START)
+
+    assert [one.score for one in store.proposals()] == [90, 50, 10]
+
+
+def test_a_waiting_proposal_is_refreshed_and_a_decided_one_is_not(store: Store) -> None:
+    store.save_proposals([proposal(1), proposal(2)], START)
+    store.save_decision(proposal(2), replace(proposal(2), state=S.REJECTED), decision(proposal(2), Action.REJECT))
+    later = START + timedelta(days=1)
+    again = [replace(proposal(number), score=99, created_at=later) for number in (1, 2)]
+
+    assert store.save_proposals(again, later) == 0
+    first, second = (store.proposal(proposal(number).proposal_id) for number in (1, 2))
+    assert (first.score, first.created_at) == (99, START)
+    assert (second.score, second.state) == (80, S.REJECTED)
+
+
+@pytest.mark.parametrize("prefix", ["", "zzzz", "%", "_"])
+def test_an_id_that_fits_nothing_is_not_found(store: Store, prefix: str) -> None:
+    store.save_proposals([proposal()], START)
+
+    with pytest.raises(NotFound, match="review list"):
+        store.proposal(prefix)
+
+
+def test_a_prefix_that_fits_several_is_not_found(store: Store) -> None:
+    store.save_proposals([proposal(number) for number in range(1, 40)], START)
+    shared = next(
+        one.proposal_id[0]
+        for one in store.proposals()
+        for two in store.proposals()
+        if one is not two and one.proposal_id[0] == two.proposal_id[0] and one != two
+    )
+
+    with pytest.raises(NotFound, match=r"fits \d+ proposals"):
+        store.proposal(shared)
+
+
+def test_of_two_reviewers_at_once_the_second_is_told(store: Store, url: str) -> None:
+    store.save_proposals([proposal()], START)
+    other = Store(url)
+    mine, theirs = store.proposal(proposal().proposal_id), other.proposal(proposal().proposal_id)
+    store.save_decision(mine, decide(mine, decision(mine)), decision(mine))
+    rejection = decision(theirs, Action.REJECT, "bob")
+    with pytest.raises(StoreError, match="somebody else decided first"):
+        other.save_decision(theirs, decide(theirs, rejection), rejection)
+
+    assert other.proposal(proposal().proposal_id).state is S.APPROVED
+    assert [row.who for row in store.audit_rows()] == ["miner", "ann"]
+    with pytest.raises(ReviewError):
+        decide(other.proposal(proposal().proposal_id), rejection)
+
+
+def test_deferred_proposals_come_back(store: Store) -> None:
+    deferred = proposal(state=S.DEFERRED)
+    store.save_proposals([deferred], START)
+    store.reopen_deferred(deferred, move(deferred, S.PENDING), START)
+
+    assert store.proposals()[0].state is S.PENDING
+    with pytest.raises(StoreError, match="is no longer deferred"):
+        store.reopen_deferred(deferred, move(deferred, S.PENDING), START)
+
+
+# --- releases -------------------------------------------------------------------------------------
+
+
+def test_publishing_makes_entry_release_version_and_audit_in_one(store: Store, url: str) -> None:
+    publish(store, 1)
+    publish(store, 2)
+
+    assert [entry.release for entry in store.entries(S.PUBLISHED)] == [1, 2]
+    assert [release.number for release in store.releases()] == [2, 1]
+    assert store.overlay_version() == 2
+    assert [row.what for row in store.audit_rows()] == ["propose", "approve", "publish"] * 2
+    assert store.verify_audit() == []
+    encoder = FakeEncoder()
+    snapshot = OverlayReader(url, encoder.encode, "fake-1").snapshot()
+    assert snapshot.version == 2
+    assert np.allclose(snapshot.vectors[:3], encoder.encode(snapshot.entries[0].examples))
+
+
+def test_what_is_not_approved_cannot_be_published(store: Store) -> None:
+    one = proposal()
+    store.save_proposals([one], START)
+    approved = replace(one, state=S.APPROVED)
+    with pytest.raises(StoreError, match="is no longer approved"):
+        store.publish(approved, move(approved, S.PUBLISHED), "e", np.zeros((3, 4)), "fake-1", "eve", START)
+
+    assert (store.entries(), store.releases(), store.overlay_version()) == ([], [], 0)
+
+
+def test_nothing_is_published_twice(store: Store) -> None:
+    approved = approve(store)
+    live = move(approved, S.PUBLISHED)
+    store.publish(approved, live, "e1", np.zeros((3, 4)), "fake-1", "ann", START)
+    with pytest.raises(StoreError, match="is no longer approved"):
+        store.publish(approved, live, "e1", np.zeros((3, 4)), "fake-1", "bob", START)
+
+    assert len(store.releases()) == 1
+
+
+def test_an_examples_entry_keeps_no_answer(store: Store) -> None:
+    one = proposal(kind=ProposalKind.EXAMPLES, label="greet", answer="left over", state=S.APPROVED)
+    store.save_proposals([one], START)
+    store.publish(one, move(one, S.PUBLISHED), "e1", np.zeros((3, 4)), "fake-1", "ann", START)
+
+    assert store.entries()[0].answer is None
+
+
+def test_an_entry_moves_with_its_proposal(store: Store) -> None:
+    publish(store)
+    (live,) = store.entries()
+    store.move_entry(live, S.WITHDRAWN, "ann", "withdraw", "wrong", START)
+
+    assert store.entries(S.PUBLISHED) == []
+    assert store.proposals()[0].state is S.WITHDRAWN
+    assert store.overlay_version() == 2
+    with pytest.raises(StoreError, match="is no longer published"):
+        store.move_entry(live, S.ABSORBED, "retrain", "absorb", "", START)
+
+
+def test_a_commit_is_noted_on_releases_that_have_none(store: Store) -> None:
+    publish(store, 1)
+    store.mark_committed("c1")
+    publish(store, 2)
+    store.mark_committed("c2")
+
+    assert [release.commit for release in store.releases()] == ["c2", "c1"]
+
+
+def test_the_last_run_of_a_job_is_told(store: Store) -> None:
+    for number in (1, 2):
+        store.record_run("mine", START, START + timedelta(seconds=number), "ok", {"events": number})
+    store.record_run("retrain", START, START, "blocked", {})
+
+    last = store.last_run("mine")
+    assert last is not None
+    assert (last["summary"], last["finished"], last["outcome"]) == ({"events": 2}, START + timedelta(seconds=2), "ok")
+
+
+def test_a_time_without_a_zone_is_a_mistake(store: Store) -> None:
+    with pytest.raises(StoreError, match="has no time zone"):
+        store.record_run("mine", START.replace(tzinfo=None), START, "ok", {})
+
+
+# --- the audit log --------------------------------------------------------------------------------
+
+
+def tamper(url: str, *statements: str) -> None:
+    engine = sa.create_engine(url, future=True)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("statements", "problem"),
+    [
+        (["UPDATE audit SET who = 'eve' WHERE seq = 2"], "row 2 was altered"),
+        (["UPDATE audit SET reason = 'other' WHERE seq = 1"], "row 1 was altered"),
+        (["DELETE FROM audit WHERE seq = 2"], "row 3 stands where row 2 should"),
+        (["DELETE FROM audit WHERE seq = 1"], "row 2 does not follow the row before it"),
+        (["DELETE FROM audit WHERE seq = 6"], "rows are missing at the end"),
+        (["DELETE FROM audit"], "rows are missing at the end"),
+        (
+            [
+                "UPDATE audit SET seq = 99 WHERE seq = 2",
+                "UPDATE audit SET seq = 2 WHERE seq = 3",
+                "UPDATE audit SET seq = 3 WHERE seq = 99",
+            ],
+            "row 2 was altered",
+        ),
+    ],
+)
+def test_rows_that_were_altered_removed_or_reordered_are_found(
+    store: Store, url: str, statements: list[str], problem: str
+) -> None:
+    publish(store, 1)
+    publish(store, 2)
+    tamper(url, *statements)
+
+    assert problem in store.verify_audit()
+
+
+def test_many_writers_at_once_keep_the_chain_whole(store: Store, url: str) -> None:
+    store.save_proposals([proposal(number) for number in range(1, 13)], START)
+    failures: list[Exception] = []
+
+    def review(numbers: range) -> None:
+        try:
+            own = Store(url)
+            for number in numbers:
+                one = proposal(number)
+                after = decide(one, decision(one))
+                own.save_decision(one, after, decision(one))
+                own.publish(after, move(after, S.PUBLISHED), f"e{number}", np.zeros((3, 4)), "f", "ann", START)
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=review, args=(range(start, 13, 4),)) for start in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+
+    assert failures == []
+    assert store.verify_audit() == []
+    assert sorted(release.number for release in store.releases()) == list(range(1, 13))
+    assert store.overlay_version() == 12
+
+
+# --- opening --------------------------------------------------------------------------------------
+
+
+def test_the_migrations_make_exactly_the_tables_of_the_schema(store: Store, url: str) -> None:
+    # Columns, and what may be empty; lengths and indexes are not compared.
+    inspector = sa.inspect(sa.create_engine(url, future=True))
+    made = {
+        name: {column["name"]: column["nullable"] for column in inspector.get_columns(name)}
+        for name in inspector.get_table_names()
+        if name != "alembic_version"
+    }
+
+    assert made == {
+        table.name: {column.name: bool(column.nullable) for column in table.columns}
+        for table in schema.metadata.sorted_tables
+    }
+
+
+def test_a_database_of_a_newer_version_is_left_alone(store: Store, url: str) -> None:
+    tamper(url, "UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreError, match="was made by another version of Evergreen"):
+        Store(url)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["nonsense", "foo://host/name", "mysql+nodriver://me:secret@host/name", "postgresql://me:secret@127.0.0.1:1/none"],
+)
+def test_a_url_that_cannot_be_opened_is_one_clear_error_without_its_password(bad: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(bad)
+
+    assert str(caught.value).startswith("learning database ")
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "learning.db"
+    file.write_text("not a database, but long enough to be looked at " * 50)
+    before = file.read_bytes()
+    with pytest.raises(StoreError, match="file is not a database"):
+        Store(f"sqlite:///{file}")
+
+    assert file.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "var").write_text("a file")
+
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(f"sqlite:///{tmp_path}/var/learning.db")
+
+
+WRITES: dict[str, Callable[[Store], object]] = {
+    "batch": lambda store: store.save_batch([conversation("bob", "x")], [], 99),
+    "gaps": lambda store: store.save_gaps([gap()], {}, "s"),
+    "proposals": lambda store: store.save_proposals([proposal(2)], START),
+    "run": lambda store: store.record_run("mine", START, START, "ok", {}),
+    "commit": lambda store: store.mark_committed("c"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+def test_a_read_only_database_can_be_read_and_says_that_it_cannot_be_written(
+    tmp_path: Path, write: Callable[[Store], object]
+) -> None:
+    file = tmp_path / "learning.db"
+    Store(fresh_database(file)).save_proposals([proposal()], START)
+    store = Store(f"sqlite:///file:{file}?mode=ro&uri=true")
+
+    assert store.proposals() == [proposal()]
+    with pytest.raises(StoreError, match="is read-only; give this user the right to write it; nothing was changed"):
+        write(store)
+    assert Store(f"sqlite:///{file}").watermark() == 0
+    assert not Path("file:").exists()
+
+
+def test_a_writer_that_waits_does_not_fail(tmp_path: Path) -> None:
+    database = Database(fresh_database(tmp_path / "learning.db"))
+    with database.write() as connection:
+        connection.execute(sa.insert(schema.meta), {"key": "a", "value": "1"})
+        with database.read() as reading:  # readers go on while one writes
+            assert reading.execute(sa.select(schema.meta)).all() == []
+
+
+def test_an_error_in_the_middle_rolls_back(tmp_path: Path) -> None:
+    database = Database(fresh_database(tmp_path / "learning.db"))
+
+    def write_and_fail() -> None:
+        with database.write() as connection:
+            connection.execute(sa.insert(schema.meta), {"key": "a", "value": "1"})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    with database.read() as connection:
+        assert connection.execute(sa.select(schema.meta)).all() == []
+
+
+def test_turns_carry_unusual_text_unchanged(store: Store) -> None:
+    odd = "größe 👍 '; DROP TABLE signals; -- \\ % _ \u2028"
+    talk, _ = conversation("ann", odd)
+    store.save_batch([(talk, [signal(talk.turns[0], "ann")])], [], 1)
+
+    assert [failed.text for failed in store.ungrouped_turns()] == [odd]
+    assert turn(odd).text == odd
