@@ -20,18 +20,20 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from components import ngrams, softmax_regression, text_model
 from components.messages import (
+    MIDDLE_LAYERS_SUFFIX,
     base_intent,
     dense_vector,
     has_words,
+    labeled_examples,
     ranked,
     set_intents,
     set_response,
     text_of,
-    training_matrix,
 )
 from components.ngrams import NgramModel
 from components.persistence import load_archive, save_archive, source_fingerprint, unreadable
-from components.text_model import FitOptions, TextModel, fit_text_model
+from components.softmax_regression import Matrix
+from components.text_model import DenseExpert, Experts, FitOptions, Inputs, TextModel, fit_text_model
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +116,8 @@ class IntentClassifier(RasaIntentClassifier, GraphComponent):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Fits and calibrates the model, and stores it."""
-        vectors, texts, labels = training_matrix(training_data, self._config["featurizers"], "IntentClassifier")
+        examples = labeled_examples(training_data, self._config["featurizers"], "IntentClassifier")
+        labels = examples.labels
         lonely = sorted(label for label, count in Counter(labels).items() if count == 1)
         if lonely:
             logger.warning(
@@ -123,8 +126,7 @@ class IntentClassifier(RasaIntentClassifier, GraphComponent):
             )
         if labels:
             self._model = fit_text_model(
-                vectors,
-                texts,
+                Inputs(examples.vectors, examples.middle, examples.texts),
                 labels,
                 FitOptions(
                     strength=float(self._config["strength"]),
@@ -146,26 +148,29 @@ class IntentClassifier(RasaIntentClassifier, GraphComponent):
 
     def process(self, messages: list[Message]) -> list[Message]:
         """Writes intent, ranking and responses to each message."""
-        vectors = [dense_vector(message, self._config["featurizers"]) for message in messages]
-        known = [
-            (message, vector)
-            for message, vector in zip(messages, vectors, strict=True)
-            if vector is not None and has_words(text_of(message))
-        ]
         for message in messages:
             set_intents(message, [])
+        known = [message for message in messages if has_words(text_of(message)) and self._vector(message) is not None]
         if self._model is None or not known:
             return messages
-        matrix = np.stack([vector for _, vector in known])
-        if matrix.shape[1] != self._model.dense.shape[0] - 1:
-            raise RasaException(
-                f"IntentClassifier: it was trained on vectors of {self._model.dense.shape[0] - 1} numbers, but "
-                f"messages come with {matrix.shape[1]}. Train again with `rasa train`."
-            )
-        probabilities = self._model.probabilities(matrix, [text_of(message) for message, _ in known])
-        for (message, _), row in zip(known, probabilities, strict=True):
+        for message, row in zip(known, self._model.probabilities(self._inputs(known)), strict=True):
             self._write(message, self._model.labels, row)
         return messages
+
+    def _vector(self, message: Message, suffix: str = "") -> Matrix | None:
+        return dense_vector(message, self._config["featurizers"], suffix)
+
+    def _inputs(self, messages: list[Message]) -> Inputs:
+        """Returns the messages' vectors and texts; vectors that aren't those of the training are an error."""
+        assert self._model is not None
+        experts = self._model.experts
+        return Inputs(
+            sentence=_stack([self._vector(message) for message in messages], experts.sentence),
+            middle=None
+            if experts.middle is None
+            else _stack([self._vector(message, MIDDLE_LAYERS_SUFFIX) for message in messages], experts.middle),
+            texts=[text_of(message) for message in messages],
+        )
 
     def _write(self, message: Message, labels: tuple[str, ...], row: NDArray[np.float64]) -> None:
         keys: dict[str, list[tuple[str, float]]] = {}
@@ -187,10 +192,13 @@ class IntentClassifier(RasaIntentClassifier, GraphComponent):
         meta: dict[str, Any] = {"labels": None, "responses": self._responses}
         arrays: dict[str, NDArray[Any]] = {}
         if self._model is not None:
+            experts = self._model.experts
             meta |= {"labels": self._model.labels, "blend": self._model.blend}
-            arrays["dense"] = self._model.dense
-            if self._model.ngrams is not None:
-                grams = self._model.ngrams
+            arrays |= _expert_arrays("sentence", experts.sentence)
+            if experts.middle is not None:
+                arrays |= _expert_arrays("middle", experts.middle)
+            if experts.ngrams is not None:
+                grams = experts.ngrams
                 arrays |= {
                     "columns": grams.columns,
                     "idf": grams.idf,
@@ -220,17 +228,50 @@ class IntentClassifier(RasaIntentClassifier, GraphComponent):
         return component
 
 
+def _stack(vectors: list[Matrix | None], expert: DenseExpert) -> Matrix:
+    size = len(expert.center)
+    wrong = next((vector for vector in vectors if vector is None or len(vector) != size), expert.center)
+    if wrong is None or len(wrong) != size:
+        found = "without them" if wrong is None else f"with {len(wrong)}"
+        raise RasaException(
+            f"IntentClassifier: it was trained on vectors of {size} numbers, but messages come {found}. "
+            "Train again with `rasa train`."
+        )
+    return np.stack([vector for vector in vectors if vector is not None])
+
+
+def _expert_arrays(name: str, expert: DenseExpert) -> dict[str, NDArray[Any]]:
+    return {
+        f"{name}_center": expert.center,
+        f"{name}_weights": expert.weights,
+        f"{name}_blocks": np.array(expert.blocks),
+    }
+
+
 def _restore(meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> TextModel | None:
     if meta["labels"] is None:
         return None
+    classes = len(meta["labels"])
     grams = None
     if "columns" in arrays:
         grams = NgramModel(
             arrays["columns"], arrays["idf"], arrays["coefficients"].astype(np.float32), arrays["intercepts"]
         )
-        if grams.coefficients.shape != (len(grams.columns), len(meta["labels"])):
+        if grams.coefficients.shape != (len(grams.columns), classes):
             raise ValueError("the n-gram arrays don't fit together")
-    if arrays["dense"].shape[1] != len(meta["labels"]):
-        raise ValueError("the weights and the labels don't fit together")
-    first, second = meta["blend"]
-    return TextModel(tuple(meta["labels"]), arrays["dense"], grams, (float(first), float(second)))
+    experts = Experts(
+        sentence=_restore_expert("sentence", arrays, classes),
+        middle=_restore_expert("middle", arrays, classes) if "middle_center" in arrays else None,
+        ngrams=grams,
+    )
+    blend = tuple(float(weight) for weight in meta["blend"])
+    if len(blend) != len(experts.typical_blend()):
+        raise ValueError("the blend and the experts don't fit together")
+    return TextModel(tuple(meta["labels"]), experts, blend)
+
+
+def _restore_expert(name: str, arrays: dict[str, NDArray[Any]], classes: int) -> DenseExpert:
+    expert = DenseExpert(arrays[f"{name}_center"], int(arrays[f"{name}_blocks"]), arrays[f"{name}_weights"])
+    if expert.weights.shape != (len(expert.center) + 1, classes):
+        raise ValueError(f"the {name} weights and the labels don't fit together")
+    return expert

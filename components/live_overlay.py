@@ -26,12 +26,12 @@ from components.messages import (
     base_intent,
     dense_vector,
     has_words,
+    labeled_examples,
     only_entities,
     ranked,
     set_intents,
     set_response,
     text_of,
-    training_matrix,
 )
 from components.neighborhood import cosines, half, mean_of_largest, unit
 from components.overlay_source import Entry, Reader, Snapshot, overlay_is_on, shared_reader
@@ -141,8 +141,9 @@ class LiveOverlay(GraphComponent, IntentClassifier):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Stores the training examples' vectors and labels."""
-        vectors, _, labels = training_matrix(training_data, self._config["featurizers"], "LiveOverlay")
-        self._examples = unit(half(vectors).astype(np.float32)) if labels else None
+        examples = labeled_examples(training_data, self._config["featurizers"], "LiveOverlay")
+        labels = examples.labels
+        self._examples = unit(half(examples.vectors).astype(np.float32)) if labels else None
         arrays: dict[str, NDArray[Any]] = {} if self._examples is None else {"examples": half(self._examples)}
         with self._model_storage.write_to(self._resource) as directory:
             save_archive(directory / _FILE, {"labels": labels}, arrays)

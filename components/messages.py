@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from rasa.shared.nlu.constants import (
     ENTITIES,
     ENTITY_ATTRIBUTE_END,
     ENTITY_ATTRIBUTE_START,
+    FEATURE_TYPE_SENTENCE,
     INTENT,
     INTENT_NAME_KEY,
     INTENT_RANKING_KEY,
@@ -35,6 +37,9 @@ from components.softmax_regression import Matrix
 # Message properties that these components add to what `/model/parse` returns and the tracker keeps.
 OUT_OF_SCOPE = "out_of_scope"
 OVERLAY = "overlay"
+
+# What a featurizer's name carries behind it where the features are those of the encoder's middle layers.
+MIDDLE_LAYERS_SUFFIX = ".middle_layers"
 
 _WORD = re.compile(r"\w")
 
@@ -59,17 +64,40 @@ def base_intent(label: str) -> str:
     return label.split("/", 1)[0]
 
 
-def dense_vector(message: Message, featurizers: Sequence[str]) -> Matrix | None:
-    """Returns the sentence vector of a message from the named featurizers (all if none is named)."""
-    _, sentence = message.get_dense_features(TEXT, list(featurizers))
-    if sentence is None:
-        return None
-    return np.asarray(sentence.features, dtype=np.float32).reshape(-1)
+def dense_vector(message: Message, featurizers: Sequence[str], suffix: str = "") -> Matrix | None:
+    """Returns the sentence vector of a message from the named featurizers (all if none is named).
+
+    With a suffix it returns what the featurizers wrote under their name and that suffix instead.
+    """
+    parts = [
+        np.asarray(feature.features, dtype=np.float32).reshape(-1)
+        for feature in message.features
+        if feature.attribute == TEXT
+        and feature.type == FEATURE_TYPE_SENTENCE
+        and feature.is_dense()
+        and _is_wanted(feature.origin, featurizers, suffix)
+    ]
+    return np.concatenate(parts) if parts else None
 
 
-def training_matrix(
-    training_data: TrainingData, featurizers: Sequence[str], component: str
-) -> tuple[Matrix, list[str], list[str]]:
+def _is_wanted(origin: str | list[str], featurizers: Sequence[str], suffix: str) -> bool:
+    name = origin if isinstance(origin, str) else origin[0]
+    if name.endswith(MIDDLE_LAYERS_SUFFIX) != bool(suffix):
+        return False
+    return not featurizers or name.removesuffix(suffix) in featurizers
+
+
+@dataclass(frozen=True)
+class LabeledExamples:
+    """The training examples that a component can learn from, row for row."""
+
+    vectors: Matrix
+    middle: Matrix | None  # of the encoder's middle layers, if every example has them
+    texts: list[str]
+    labels: list[str]
+
+
+def labeled_examples(training_data: TrainingData, featurizers: Sequence[str], component: str) -> LabeledExamples:
     """Returns vectors, texts and full labels of all examples that have a text, an intent and features."""
     examples = [example for example in training_data.intent_examples if has_words(text_of(example))]
     vectors = [dense_vector(example, featurizers) for example in examples]
@@ -81,9 +109,15 @@ def training_matrix(
             "Put components.sentence_encoder.SentenceEncoder before it in the pipeline of config.yml."
         )
     if not known:
-        return np.zeros((0, 0), dtype=np.float32), [], []
-    matrix = np.stack([vector for vector, _ in known])
-    return matrix, [text_of(example) for _, example in known], [label_of(example) for _, example in known]
+        return LabeledExamples(np.zeros((0, 0), dtype=np.float32), None, [], [])
+    middles = [dense_vector(example, featurizers, MIDDLE_LAYERS_SUFFIX) for _, example in known]
+    present = [middle for middle in middles if middle is not None]
+    return LabeledExamples(
+        vectors=np.stack([vector for vector, _ in known]),
+        middle=np.stack(present) if len(present) == len(known) else None,
+        texts=[text_of(example) for _, example in known],
+        labels=[label_of(example) for _, example in known],
+    )
 
 
 def ranked(name: str | None, confidence: float) -> dict[str, Any]:

@@ -27,11 +27,11 @@ from components.messages import (
     dense_vector,
     full_ranking,
     has_words,
+    labeled_examples,
     only_entities,
     ranked,
     set_intents,
     text_of,
-    training_matrix,
 )
 from components.neighborhood import half, unit
 from components.persistence import load_archive, save_archive, source_fingerprint, unreadable
@@ -164,11 +164,12 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
 
     def train(self, training_data: TrainingData) -> Resource:
         """Fits the measure and its threshold, and stores them."""
-        vectors, _, labels = training_matrix(training_data, self._config["featurizers"], "OutOfScopeDetector")
+        examples = labeled_examples(training_data, self._config["featurizers"], "OutOfScopeDetector")
+        labels = examples.labels
         if labels:
             self._measure = fit_familiarity(
                 # Rounded first, so that the threshold is set on the vectors that are kept.
-                unit(half(vectors).astype(np.float32)),
+                unit(half(examples.vectors).astype(np.float32)),
                 labels,
                 FitOptions(
                     target_false_alarm_rate=float(self._config["target_false_alarm_rate"]),

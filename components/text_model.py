@@ -1,4 +1,4 @@
-"""Two linear experts, one over embeddings and one over n-grams, joined into calibrated probabilities.
+"""Linear experts over embeddings, middle layers and n-grams, joined into calibrated probabilities.
 
 The experts' scores are added with one weight each. The weights are those under which the held-out examples of a
 cross-validation were most probable, so they settle both how far each expert is trusted and how sure the sum
@@ -16,14 +16,17 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from components.neighborhood import unit
 from components.ngrams import NgramModel, fit_ngrams
 from components.softmax_regression import Matrix, assign_folds, fit_softmax, softmax_scores
 
-# Weights of (embeddings, n-grams) when there is too little to cross-validate; typical of what is found otherwise.
-DEFAULT_BLEND = (0.7, 3.0)
+# Typical weights, for when there is too little to cross-validate, and the point that fitting starts from.
+SENTENCE_BLEND = 1.0
+MIDDLE_BLEND = 0.4
+NGRAM_BLEND = 1.8
 # Held-out examples below which fitted weights would be noise.
 MIN_CALIBRATION_EXAMPLES = 20
-# Added pull towards the default weights, in examples: keeps a perfectly separable toy set from certainty.
+# Pull towards the typical weights, in examples: keeps a perfectly separable toy set from certainty.
 _PRIOR_EXAMPLES = 2.0
 
 
@@ -39,73 +42,154 @@ class FitOptions:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What is known of some messages, row for row: their vectors by origin, and their texts."""
+
+    sentence: Matrix
+    middle: Matrix | None
+    texts: Sequence[str]
+
+    def take(self, rows: NDArray[np.int64]) -> Inputs:
+        """Returns the inputs of some rows."""
+        middle = None if self.middle is None else self.middle[rows]
+        return Inputs(self.sentence[rows], middle, [self.texts[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class DenseExpert:
+    """Softmax regression over vectors that are centered, then scaled to length one block by block.
+
+    Middle layers need this: their vectors share a large common part that would hide the differences.
+    """
+
+    center: Matrix
+    blocks: int
+    weights: Matrix
+
+    def scores(self, vectors: Matrix) -> Matrix:
+        """Returns the log-probability of every class for every vector."""
+        ready = _center_and_scale(vectors, self.center, self.blocks)
+        return cast(Matrix, log_softmax(softmax_scores(ready, self.weights), axis=1))
+
+
+@dataclass(frozen=True)
+class Experts:
+    """All experts, fitted on the same examples."""
+
+    sentence: DenseExpert
+    middle: DenseExpert | None
+    ngrams: NgramModel | None
+
+    def scores(self, inputs: Inputs) -> list[Matrix]:
+        """Returns the score of every class for every row, one matrix an expert."""
+        scores = [self.sentence.scores(inputs.sentence)]
+        if self.middle is not None:
+            if inputs.middle is None:
+                raise ValueError("the model reads middle layers, but the messages come without them")
+            scores.append(self.middle.scores(inputs.middle))
+        if self.ngrams is not None:
+            scores.append(self.ngrams.scores(inputs.texts))
+        return scores
+
+    def typical_blend(self) -> tuple[float, ...]:
+        """Returns the weights that these experts usually get."""
+        blend = [SENTENCE_BLEND]
+        if self.middle is not None:
+            blend.append(MIDDLE_BLEND)
+        if self.ngrams is not None:
+            blend.append(NGRAM_BLEND)
+        return tuple(blend)
+
+
+@dataclass(frozen=True)
 class TextModel:
-    """Calibrated probabilities of `labels` from a sentence's vector and its text."""
+    """Calibrated probabilities of `labels` from a message's vectors and its text."""
 
     labels: tuple[str, ...]
-    dense: Matrix
-    ngrams: NgramModel | None
-    blend: tuple[float, float]
+    experts: Experts
+    blend: tuple[float, ...]
 
-    def probabilities(self, vectors: Matrix, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Returns one row a text: the probability of every label."""
-        scores = self.blend[0] * log_softmax(softmax_scores(vectors, self.dense), axis=1)
-        if self.ngrams is not None:
-            scores = scores + self.blend[1] * self.ngrams.scores(texts)
-        return cast("NDArray[np.float64]", np.exp(log_softmax(scores.astype(np.float64), axis=1)))
+    def probabilities(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Returns one row a message: the probability of every label."""
+        scores = _blended(self.blend, self.experts.scores(inputs))
+        return cast("NDArray[np.float64]", np.exp(log_softmax(scores, axis=1)))
 
 
-def fit_text_model(vectors: Matrix, texts: Sequence[str], names: Sequence[str], options: FitOptions) -> TextModel:
-    """Fits both experts on all examples and blends them as cross-validation says."""
+def fit_text_model(inputs: Inputs, names: Sequence[str], options: FitOptions) -> TextModel:
+    """Fits the experts on all examples and blends them as cross-validation says."""
     labels, numbers = np.unique(np.asarray(names, dtype=object).astype(str), return_inverse=True)
     numbers = numbers.astype(np.int64)
-    blend = _cross_validated_blend(vectors, texts, numbers, len(labels), options)
-    dense, ngrams = _fit_experts(vectors, texts, numbers, len(labels), options)
-    return TextModel(tuple(labels.tolist()), dense, ngrams, blend)
+    experts = _fit_experts(inputs, numbers, len(labels), options)
+    blend = _cross_validated_blend(inputs, numbers, experts.typical_blend(), len(labels), options)
+    return TextModel(tuple(labels.tolist()), experts, blend)
 
 
-def _fit_experts(
-    vectors: Matrix, texts: Sequence[str], numbers: NDArray[np.int64], classes: int, options: FitOptions
-) -> tuple[Matrix, NgramModel | None]:
-    dense = fit_softmax(vectors, numbers, classes, options.strength)
-    if not options.ngrams:
-        return dense, None
-    return dense, fit_ngrams(texts, numbers, classes, options.ngram_strength, options.seed)
+def _fit_experts(inputs: Inputs, numbers: NDArray[np.int64], classes: int, options: FitOptions) -> Experts:
+    middle = None
+    if inputs.middle is not None:
+        blocks = max(1, inputs.middle.shape[1] // inputs.sentence.shape[1])
+        center = inputs.middle.mean(axis=0)
+        middle = _fit_dense(inputs.middle, center, blocks, numbers, classes, options)
+    nowhere = np.zeros(inputs.sentence.shape[1], dtype=np.float32)
+    return Experts(
+        sentence=_fit_dense(inputs.sentence, nowhere, 1, numbers, classes, options),
+        middle=middle,
+        ngrams=fit_ngrams(inputs.texts, numbers, classes, options.ngram_strength, options.seed)
+        if options.ngrams
+        else None,
+    )
+
+
+def _fit_dense(
+    vectors: Matrix, center: Matrix, blocks: int, numbers: NDArray[np.int64], classes: int, options: FitOptions
+) -> DenseExpert:
+    ready = _center_and_scale(vectors, center, blocks)
+    return DenseExpert(center, blocks, fit_softmax(ready, numbers, classes, options.strength))
+
+
+def _center_and_scale(vectors: Matrix, center: Matrix, blocks: int) -> Matrix:
+    centered = (vectors - center).reshape(len(vectors), blocks, -1)
+    return unit(centered).reshape(len(vectors), -1)
 
 
 def _cross_validated_blend(
-    vectors: Matrix, texts: Sequence[str], numbers: NDArray[np.int64], classes: int, options: FitOptions
-) -> tuple[float, float]:
-    """Returns the weights of the two experts under which held-out examples are most probable."""
-    dense = np.zeros((len(numbers), classes), dtype=np.float32)
-    margins = np.zeros_like(dense)
+    inputs: Inputs, numbers: NDArray[np.int64], typical: tuple[float, ...], classes: int, options: FitOptions
+) -> tuple[float, ...]:
+    """Returns the weights of the experts under which held-out examples are most probable."""
+    held_out = [np.zeros((len(numbers), classes), dtype=np.float32) for _ in typical]
     usable = np.zeros(len(numbers), dtype=bool)
     fold_of = assign_folds(numbers, options.folds, options.seed)
     for fold in range(options.folds):
         rest, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         if not len(rest) or not len(held):
             continue
-        weights, ngrams = _fit_experts(vectors[rest], [texts[i] for i in rest], numbers[rest], classes, options)
-        dense[held] = log_softmax(softmax_scores(vectors[held], weights), axis=1)
-        if ngrams is not None:
-            margins[held] = ngrams.scores([texts[i] for i in held])
+        experts = _fit_experts(inputs.take(rest), numbers[rest], classes, options)
+        for scores, found in zip(held_out, experts.scores(inputs.take(held)), strict=True):
+            scores[held] = found
         # The only example of an intent cannot be both learned from and tested.
         usable[held] = np.isin(numbers[held], numbers[rest])
     if usable.sum() < MIN_CALIBRATION_EXAMPLES or classes < 2:
-        return DEFAULT_BLEND
-    return _most_probable_blend(dense[usable], margins[usable], numbers[usable])
+        return typical
+    return _most_probable_blend([scores[usable] for scores in held_out], numbers[usable], typical)
 
 
-def _most_probable_blend(dense: Matrix, margins: Matrix, numbers: NDArray[np.int64]) -> tuple[float, float]:
+def _most_probable_blend(
+    scores: Sequence[Matrix], numbers: NDArray[np.int64], typical: tuple[float, ...]
+) -> tuple[float, ...]:
     rows = np.arange(len(numbers))
-    start = np.log(np.array(DEFAULT_BLEND))
+    start = np.log(np.array(typical))
 
     def loss(logarithms: NDArray[np.float64]) -> float:
-        first, second = np.exp(logarithms)
-        logs = log_softmax(first * dense + second * margins, axis=1)
+        logs = log_softmax(_blended(tuple(np.exp(logarithms)), scores), axis=1)
         prior = _PRIOR_EXAMPLES * float(((logarithms - start) ** 2).sum())
         return float(-logs[rows, numbers].sum(dtype=np.float64)) + prior
 
-    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 0.01, "fatol": 0.01, "maxiter": 120})
-    first, second = np.exp(found.x)
-    return float(first), float(second)
+    found = minimize(loss, start, method="Nelder-Mead", options={"xatol": 0.02, "fatol": 0.05, "maxiter": 150})
+    return tuple(float(weight) for weight in np.exp(found.x))
+
+
+def _blended(blend: tuple[float, ...], scores: Sequence[Matrix]) -> NDArray[np.float64]:
+    total = np.zeros(scores[0].shape, dtype=np.float64)
+    for weight, part in zip(blend, scores, strict=True):
+        total += weight * part
+    return total

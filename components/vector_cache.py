@@ -1,7 +1,8 @@
 """Keeps the vectors of training examples between trainings, so that only new examples are encoded.
 
 One SQLite file for each encoder, with hashes of the texts as keys: the file holds no text. It is only ever a
-copy of what can be computed again, so a damaged or locked file costs time and nothing else.
+copy of what can be computed again, so a damaged or locked file costs time and nothing else. Vectors are rounded
+to half precision whether they come from the file or not, so that a retraining repeats the training before it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from components.softmax_regression import Matrix
 
 logger = logging.getLogger(__name__)
 
-# Examples kept; the oldest leave first. At 384 dimensions this is about 160 MB.
+# Examples kept; the oldest leave first. With middle layers this is about 240 MB.
 MAX_VECTORS = 100_000
 _LOCK_TIMEOUT = 5.0  # seconds; two trainings may share the file
 _CHUNK = 500  # below SQLite's limit of variables in one statement
@@ -31,7 +32,8 @@ def encode_with_cache(path: Path, texts: Sequence[str], encode: Callable[[Sequen
     known = _read(path, keys)
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     if missing:
-        fresh = dict(zip(missing, encode(list(missing.values())), strict=True))
+        encoded = encode(list(missing.values())).astype("<f2").astype(np.float32)
+        fresh = dict(zip(missing, encoded, strict=True))
         _write(path, fresh)
         known.update(fresh)
     logger.debug("%d of %d vectors were already known", len(texts) - len(missing), len(texts))
@@ -53,7 +55,7 @@ def _read(path: Path, keys: Sequence[bytes]) -> dict[bytes, Matrix]:
                 chunk = keys[start : start + _CHUNK]
                 marks = ",".join("?" * len(chunk))
                 rows = connection.execute(f"SELECT key, vector FROM vectors WHERE key IN ({marks})", chunk)
-                found.update({key: np.frombuffer(vector, dtype="<f4") for key, vector in rows})
+                found.update({key: np.frombuffer(vector, dtype="<f2").astype(np.float32) for key, vector in rows})
     except (sqlite3.Error, OSError, ValueError) as error:
         _give_up(path, error)
         return {}
@@ -63,7 +65,7 @@ def _read(path: Path, keys: Sequence[bytes]) -> dict[bytes, Matrix]:
 def _write(path: Path, vectors: dict[bytes, Matrix]) -> None:
     try:
         with closing(_open(path)) as connection, connection:
-            rows = [(key, vector.astype("<f4").tobytes()) for key, vector in vectors.items()]
+            rows = [(key, vector.astype("<f2").tobytes()) for key, vector in vectors.items()]
             connection.executemany("INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows)
             connection.execute(
                 "DELETE FROM vectors WHERE rowid <= (SELECT max(rowid) FROM vectors) - ?", (MAX_VECTORS,)

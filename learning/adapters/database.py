@@ -111,6 +111,8 @@ class Database:
         cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         if "readonly" in cause or "read-only" in cause:
             return StoreError("is read-only", self._item, "give this user the right to write it; nothing was changed")
+        if "unable to open" in cause:
+            return StoreError("cannot be opened", self._item, "check the rights of the file and its folder")
         return StoreError(f"failed ({cause})", self._item, "check that the database is up; nothing was half-written")
 
 

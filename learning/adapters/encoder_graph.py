@@ -1,8 +1,10 @@
 """Writes a BERT sentence encoder from plain weight files as one int8 ONNX graph.
 
 The graph takes `input_ids` and `attention_mask` and returns `sentence_embedding`: token vectors are pooled and
-scaled to length one inside the graph, so that every caller gets the same vectors. Only weight and tokenizer
-files are read; no deep-learning framework is imported.
+scaled to length one inside the graph, so that every caller gets the same vectors. A second output, `middle_layers`,
+holds the mean token vectors of the two layers before the last, side by side and not scaled: they are computed
+anyway, and a classifier learns from them what the last layer has already thrown away. Only weight and
+tokenizer files are read; no deep-learning framework is imported.
 """
 
 from __future__ import annotations
@@ -15,15 +17,23 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.errors import EvergreenError
+
 # Part of the identity of every vector: raise it when the graph below changes what it computes.
-RECIPE = 1
+RECIPE = 2
+
+# Layers before the last whose mean token vectors are given out; two were better than one or three.
+MIDDLE_LAYERS = 2
+
+# The next step for a file that is there but damaged.
+COPY_AGAIN = "install or copy the model again"
 
 _OPSET = 17
 _IR_VERSION = 9
 
 
-class EncoderBuildError(Exception):
-    """A sentence-encoder directory cannot be turned into a graph."""
+class EncoderError(EvergreenError):
+    """The sentence encoder cannot be built or loaded."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,10 @@ def read_shape(source: Path) -> BertShape:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         if config.get("model_type") != "bert":
-            raise EncoderBuildError(
-                f"{path}: model_type is {config.get('model_type')!r}; only 'bert' can be built. "
-                "Export the model to ONNX and name the directory of its model.onnx instead."
+            raise EncoderError(
+                f"model_type is {config.get('model_type')!r}, but only 'bert' can be built",
+                str(path),
+                "export the model to ONNX and name the directory of its model.onnx",
             )
         shape = BertShape(
             hidden=int(config["hidden_size"]),
@@ -55,9 +66,9 @@ def read_shape(source: Path) -> BertShape:
             pooling=_read_pooling(source),
         )
     except (OSError, ValueError, KeyError) as error:
-        raise EncoderBuildError(f"{path}: not a readable BERT config ({error}); copy the model again.") from error
+        raise EncoderError(f"not a readable BERT config ({error})", str(path), COPY_AGAIN) from error
     if config.get("hidden_act", "gelu") != "gelu":
-        raise EncoderBuildError(f"{path}: hidden_act {config['hidden_act']!r} isn't supported; use a 'gelu' model.")
+        raise EncoderError(f"hidden_act {config['hidden_act']!r} isn't supported", str(path), "use a 'gelu' model")
     return shape
 
 
@@ -70,7 +81,7 @@ def _read_pooling(source: Path) -> str:
         return "cls"
     if config.get("pooling_mode_mean_tokens", True):
         return "mean"
-    raise EncoderBuildError(f"{path}: only mean and cls pooling are supported; export the model to ONNX instead.")
+    raise EncoderError("only mean and cls pooling are supported", str(path), "export the model to ONNX")
 
 
 def build_graph(source: Path) -> Any:
@@ -84,11 +95,9 @@ def build_graph(source: Path) -> Any:
         tensors = load_file(str(weights))
         return _Writer(shape, tensors).model()
     except (OSError, SafetensorError) as error:
-        raise EncoderBuildError(f"{weights}: cannot be read ({error}); install or copy the model again.") from error
+        raise EncoderError(f"cannot be read ({error})", str(weights), COPY_AGAIN) from error
     except KeyError as error:
-        raise EncoderBuildError(
-            f"{weights}: has no tensor {error}; it isn't the weight file of a BERT encoder."
-        ) from error
+        raise EncoderError(f"has no tensor {error}, so it isn't a BERT encoder", str(weights), COPY_AGAIN) from error
 
 
 def quantize(model: Any, target: Path) -> None:
@@ -132,10 +141,12 @@ class _Writer:
         import onnx
         from onnx import TensorProto, helper
 
-        hidden = self._embeddings()
+        states = [self._embeddings()]
         for layer in range(self._shape.layers):
-            hidden = self._layer(hidden, f"encoder.layer.{layer}.")
-        self._pool(hidden)
+            states.append(self._layer(states[-1], f"encoder.layer.{layer}."))
+        self._write_sentence(states[-1])
+        middle = [self._mean(state) for state in states[:-1][-MIDDLE_LAYERS:]]
+        self._op("Concat", middle, output="middle_layers", axis=-1)
         graph = helper.make_graph(
             self._nodes,
             "sentence_encoder",
@@ -143,7 +154,12 @@ class _Writer:
                 helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "tokens"]),
                 helper.make_tensor_value_info("attention_mask", TensorProto.INT64, ["batch", "tokens"]),
             ],
-            [helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["batch", self._shape.hidden])],
+            [
+                helper.make_tensor_value_info("sentence_embedding", TensorProto.FLOAT, ["batch", self._shape.hidden]),
+                helper.make_tensor_value_info(
+                    "middle_layers", TensorProto.FLOAT, ["batch", len(middle) * self._shape.hidden]
+                ),
+            ],
             self._initializers,
         )
         model = helper.make_model(
@@ -181,15 +197,18 @@ class _Writer:
         outer = self._dense(inner, f"{prefix}output.dense")
         return self._norm(self._op("Add", [outer, hidden]), f"{prefix}output.LayerNorm")
 
-    def _pool(self, hidden: str) -> None:
+    def _write_sentence(self, hidden: str) -> None:
         if self._shape.pooling == "cls":
             pooled = self._op("Gather", [hidden, self._scalar(0)], axis=1)
         else:
-            mask = self._op("Unsqueeze", [self._op("Cast", ["attention_mask"], to=1), self._ints([-1])])
-            total = self._op("ReduceSum", [self._op("Mul", [hidden, mask]), self._ints([1])], keepdims=0)
-            count = self._op("ReduceSum", [mask, self._ints([1])], keepdims=0)
-            pooled = self._op("Div", [total, count])
+            pooled = self._mean(hidden)
         self._op("LpNormalization", [pooled], output="sentence_embedding", axis=-1, p=2)
+
+    def _mean(self, hidden: str) -> str:
+        mask = self._op("Unsqueeze", [self._op("Cast", ["attention_mask"], to=1), self._ints([-1])])
+        total = self._op("ReduceSum", [self._op("Mul", [hidden, mask]), self._ints([1])], keepdims=0)
+        count = self._op("ReduceSum", [mask, self._ints([1])], keepdims=0)
+        return self._op("Div", [total, count])
 
     def _dense(self, value: str, name: str) -> str:
         product = self._op("MatMul", [value, self._constant(self._weight(f"{name}.weight").T)])

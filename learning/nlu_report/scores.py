@@ -153,7 +153,8 @@ def wilson(correct: int, total: int) -> tuple[float, float]:
     share, square = correct / total, Z95**2
     middle = (share + square / (2 * total)) / (1 + square / total)
     half = Z95 / (1 + square / total) * sqrt(share * (1 - share) / total + square / (4 * total**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not push a share of exactly 0 or 1 out of its own interval.
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def _intent_scores(cells: Counter[tuple[str, str]]) -> tuple[IntentScore, ...]:

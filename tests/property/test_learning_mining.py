@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
@@ -23,10 +25,12 @@ from tests.learning_builders import (
     NLU,
     NOISE,
     START,
+    FakeEncoder,
     TrackerFile,
     fresh_database,
     make_loop,
     make_project,
+    nlu_yaml,
     talk,
 )
 
@@ -106,6 +110,35 @@ def test_mining_twice_creates_nothing_new(tmp_path: Path) -> None:
 
     assert (first.new_gaps, first.new_proposals) == (1, 1)
     assert mine(loop) == MiningReport(total_conversations=14)
+    assert found(loop) == before
+
+
+class PlaneEncoder(FakeEncoder):
+    """Puts a text at the angle (in degrees) that it names, and every other text at a right angle to all of them."""
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        angles = [re.search(r"at (\d+)", text) for text in texts]
+        rows = [
+            (np.cos(np.radians(int(angle[1]))), np.sin(np.radians(int(angle[1]))), 0.0) if angle else (0.0, 0.0, 1.0)
+            for angle in angles
+        ]
+        return np.array(rows, dtype=np.float32).reshape(-1, 3)
+
+
+def test_a_message_near_a_gap_whose_own_group_is_far_stays_out_in_the_second_run_too(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    (root / "data" / "nlu" / "nlu.yml").write_text(nlu_yaml({"greet": ("hello",)}))
+    tracker = TrackerFile(root / "var" / "tracker.db")
+    # 60 and 95 degrees belong together, and on average not to 0; alone, 60 would.
+    for number, angle in enumerate((0, 1, 2, 60, 95)):
+        tracker.say(f"person{number}", f"message at {angle}")
+    loop = make_loop(root, encoder=PlaneEncoder())
+    mine(loop)
+    before = found(loop)
+    (gap,) = before["gaps"].values()
+
+    assert len(gap.turn_ids) == 3
+    mine(loop)
     assert found(loop) == before
 
 

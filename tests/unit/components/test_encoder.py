@@ -52,6 +52,12 @@ def test_any_text_has_a_finite_vector(text: str) -> None:
     assert np.isfinite(encoder().encode([text])).all()
 
 
+def test_middle_layers_follow_the_sentence_vector() -> None:
+    deep = encoder().encode_deep(["where is my order"])
+    assert deep.shape == (1, 384 + 768)
+    assert np.array_equal(deep[:, :384], encoder().encode(["where is my order"]))
+
+
 def test_nothing_to_encode_gives_an_empty_matrix() -> None:
     assert encoder().encode([]).shape == (0, 384)
 

@@ -138,6 +138,23 @@ def test_vectors_of_another_size_are_an_error(trained: Workbench) -> None:
     assert "trained on vectors of 384 numbers" in str(caught.value)
 
 
+def test_works_without_middle_layers(bench: Workbench) -> None:
+    data = training_data()
+    for example in data.training_examples:
+        example.features = example.features[:1]
+    bench.train(IntentClassifier, data)
+    [one] = bench.load(IntentClassifier).process([message("where is my parcel")])
+    assert one.get("intent")["name"] == "track_order"
+
+
+def test_middle_layers_that_went_missing_are_an_error(trained: Workbench) -> None:
+    one = message("where is my parcel")
+    one.features = one.features[:1]
+    with pytest.raises(RasaException) as caught:
+        trained.load(IntentClassifier).process([one])
+    assert "trained on vectors of 768 numbers, but messages come without them" in str(caught.value)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "missing", "foreign"])
 def test_a_corrupt_file_is_a_clear_error(bench: Workbench, damage: str) -> None:
     bench.train(IntentClassifier)

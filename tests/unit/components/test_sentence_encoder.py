@@ -8,7 +8,7 @@ from rasa.shared.exceptions import InvalidConfigException
 from rasa.shared.nlu.training_data.message import Message
 
 from components import vector_cache
-from components.messages import dense_vector
+from components.messages import MIDDLE_LAYERS_SUFFIX, dense_vector
 from components.sentence_encoder import SentenceEncoder
 from learning.adapters.encoder import CACHE_VARIABLE, OnnxEncoder
 from tests.unit.components.toys import Workbench, encoder, training_data
@@ -20,6 +20,16 @@ def test_adds_the_embedding_as_sentence_feature(bench: Workbench) -> None:
     vector = dense_vector(message, [])
     assert vector is not None
     assert np.array_equal(vector, encoder().encode(["where is my order"])[0])
+
+
+def test_middle_layers_are_features_of_their_own(bench: Workbench) -> None:
+    [message] = bench.create(SentenceEncoder).process([Message({"text": "hello"})])
+    middle = dense_vector(message, [], MIDDLE_LAYERS_SUFFIX)
+    assert middle is not None
+    assert len(middle) == 768
+    [without] = bench.create(SentenceEncoder, middle_layers=False).process([Message({"text": "hello"})])
+    assert dense_vector(without, [], MIDDLE_LAYERS_SUFFIX) is None
+    assert len(without.features) == 1
 
 
 @pytest.mark.parametrize("text", ["", "   ", "😀", "?!", None])
@@ -40,13 +50,13 @@ def cached(bench: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     bench.create(SentenceEncoder)  # loads the model before the cache directory moves
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     counts: list[int] = []
-    original = OnnxEncoder.encode
+    original = OnnxEncoder.encode_deep
 
     def counting(self: OnnxEncoder, texts: list[str]) -> np.ndarray:
         counts.append(len(texts))
         return original(self, texts)
 
-    monkeypatch.setattr(OnnxEncoder, "encode", counting)
+    monkeypatch.setattr(OnnxEncoder, "encode_deep", counting)
     return counts
 
 

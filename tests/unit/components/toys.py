@@ -86,8 +86,10 @@ def message(text: str, **data: Any) -> Message:
     """A message as it comes out of the featurizer."""
     built = Message({TEXT: text, **data})
     if any(character.isalnum() for character in text):
-        vector = encoder().encode([text])
-        built.add_features(Features(np.asarray(vector), "sentence", TEXT, "SentenceEncoder"))
+        vector = encoder().encode_deep([text])
+        size = encoder().dimension
+        built.add_features(Features(np.asarray(vector[:, :size]), "sentence", TEXT, "SentenceEncoder"))
+        built.add_features(Features(np.asarray(vector[:, size:]), "sentence", TEXT, "SentenceEncoder.middle_layers"))
     return built
 
 

@@ -64,6 +64,10 @@ def test_every_entry_is_a_file_of_its_own_with_a_safe_name() -> None:
     assert all(name.startswith("entry-") and name.endswith(".yml") and os.sep not in name for name in files)
 
 
+def test_an_answer_is_quoted_so_that_rasa_fills_in_no_environment_variable() -> None:
+    assert '- text: "costs ${HOME}"' in render_entry(entry(answer="costs ${HOME}"))
+
+
 def test_rendering_is_the_same_every_time() -> None:
     assert render_entry(entry()) == render_entry(entry())
     assert entry_id(proposal()) == entry_id(proposal(answer="other"))

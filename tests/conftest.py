@@ -1,0 +1,12 @@
+"""What all tests share: Hypothesis without deadlines, and without chance where CI must be repeatable."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import settings
+
+# A shared machine stalls for seconds: a deadline would measure the neighbors.
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
