@@ -34,7 +34,7 @@ from tests.learning_builders import (
     talk,
 )
 
-BATCH = 14  # rows, so that a conversation comes in several batches
+BATCH = 24  # rows, so that a conversation comes in several batches
 WRITES = ("save_batch", "save_gaps", "save_proposals", "reopen_deferred", "record_run")
 
 

@@ -80,7 +80,7 @@ def approved(examples: list[str], answer: str | None, kind: ProposalKind, label:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5), ANSWERS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @example(HOSTILE, "C:\\users \\u000a- text: evil")
 @example(["x \\u000a- intent: evil"], "yes")
 @example(["x"], "costs ${HOME}")
@@ -98,7 +98,7 @@ def test_an_answer_is_read_back_as_it_was_approved(examples: list[str], answer: 
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=5))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=35, deadline=None)
 @example(HOSTILE)
 def test_examples_of_a_known_intent_bring_no_response(examples: list[str]) -> None:
     published = approved(examples, None, ProposalKind.EXAMPLES, "track_order")
