@@ -15,8 +15,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from components.cross_validation import splits
 from components.neighborhood import cosines, mean_of_largest, neighborhood_similarity
-from components.softmax_regression import Matrix, assign_folds, fit_softmax, softmax_scores
+from components.softmax_regression import Matrix, fit_softmax, softmax_scores
 
 # Held-out examples below which a quantile of them says nothing.
 MIN_EXAMPLES = 20
@@ -70,11 +71,7 @@ def fit_familiarity(vectors: Matrix, labels: Sequence[str], options: FitOptions)
     nearest = np.zeros(len(vectors), dtype=np.float32)
     claims = np.zeros(len(vectors), dtype=np.float32)
     measured = np.zeros(len(vectors), dtype=bool)
-    fold_of = assign_folds(numbers, options.folds, options.seed)
-    for fold in range(options.folds):
-        rest, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-        if not len(rest) or not len(held):
-            continue
+    for rest, held in splits(numbers, options.folds, options.seed):
         nearest[held] = neighborhood_similarity(vectors[held], vectors[rest], options.neighbors)
         weights = fit_softmax(vectors[rest], numbers[rest], len(names), options.strength)
         claims[held] = softmax_scores(vectors[held], weights).max(axis=1)

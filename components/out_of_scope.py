@@ -20,7 +20,7 @@ from rasa.shared.nlu.constants import INTENT_NAME_KEY, INTENT_RANKING_KEY
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from components import familiarity, neighborhood, softmax_regression
+from components import cross_validation, familiarity, neighborhood, softmax_regression
 from components.familiarity import Familiarity, FitOptions, fit_familiarity
 from components.messages import (
     OUT_OF_SCOPE,
@@ -160,7 +160,7 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
     @classmethod
     def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
         """Follows the code that training runs."""
-        return source_fingerprint(familiarity, neighborhood, softmax_regression)
+        return source_fingerprint(familiarity, neighborhood, cross_validation, softmax_regression)
 
     def train(self, training_data: TrainingData) -> Resource:
         """Fits the measure and its threshold, and stores them."""

@@ -82,13 +82,3 @@ def softmax_scores(vectors: Matrix, weights: Matrix) -> Matrix:
     if len(vectors) == 1:  # as in neighborhood.cosines: too little work to wake BLAS threads for
         return cast(Matrix, np.einsum("d,dk->k", vectors[0], weights[:-1])[None, :] + weights[-1])
     return cast(Matrix, vectors @ weights[:-1] + weights[-1])
-
-
-def assign_folds(labels: NDArray[np.int64], folds: int, seed: int) -> NDArray[np.int64]:
-    """Returns a fold number an example; every class is spread over the folds as evenly as it can be."""
-    generator = np.random.default_rng(seed)
-    assigned = np.zeros(len(labels), dtype=np.int64)
-    for label in np.unique(labels):
-        members = generator.permutation(np.flatnonzero(labels == label))
-        assigned[members] = (np.arange(len(members)) + label) % folds
-    return assigned

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from components.cross_validation import splits
 from components.neighborhood import unit
 from components.ngrams import NgramModel, fit_ngrams
-from components.softmax_regression import Matrix, assign_folds, fit_softmax, softmax_scores
+from components.softmax_regression import Matrix, fit_softmax, softmax_scores
 
 # Typical weights, for when there is too little to cross-validate, and the point that fitting starts from.
 SENTENCE_BLEND = 1.0
@@ -158,11 +159,7 @@ def _cross_validated_blend(
     """Returns the weights of the experts under which held-out examples are most probable."""
     held_out = [np.zeros((len(numbers), classes), dtype=np.float32) for _ in typical]
     usable = np.zeros(len(numbers), dtype=bool)
-    fold_of = assign_folds(numbers, options.folds, options.seed)
-    for fold in range(options.folds):
-        rest, held = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-        if not len(rest) or not len(held):
-            continue
+    for rest, held in splits(numbers, options.folds, options.seed):
         experts = _fit_experts(inputs.take(rest), numbers[rest], classes, options)
         for scores, found in zip(held_out, experts.scores(inputs.take(held)), strict=True):
             scores[held] = found

@@ -31,6 +31,28 @@ RETRY_SECONDS = 1.0  # while the database is away, a message must not wait for i
 
 
 @dataclass(frozen=True)
+class CaptureRule:
+    """When a message belongs to a published entry; one rule for the live overlay and for replay.
+
+    An entry is as near as the mean cosine to its `entry_neighbors` nearest examples; what is trained is as near as
+    the mean to the `training_neighbors` nearest training examples. The defaults were measured on CLINC150: see
+    `components.live_overlay.LiveOverlay`.
+    """
+
+    min_similarity: float = 0.5
+    margin: float = 0.0
+    same_text: float = 0.97  # cosine with one example from which a message is that example
+    entry_neighbors: int = 2
+    training_neighbors: int = 5
+
+    def captures(self, entry: float, closest: float, training: float) -> bool:
+        """Decide by the entry's nearness, its closest example, and the nearness of what is trained."""
+        if closest >= self.same_text:
+            return True
+        return entry >= self.min_similarity and entry > training + self.margin
+
+
+@dataclass(frozen=True)
 class OverlayEntry:
     """A live entry: examples of `label` (an intent or `learned/key`) and, if new, its answer."""
 

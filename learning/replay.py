@@ -1,21 +1,23 @@
 """Counterfactual replay: what a proposal would fix and what it would break, before anybody approves it.
 
-A message counts as answered by the proposal when one of its examples is nearer than every training example
-and near enough, as the live overlay decides it. The gap's own messages are replayed leave-one-out: a
-message never counts as fixed because it is itself among the examples.
+A message counts as answered by the proposal when the live overlay's own rule gives it to the proposal. The gap's
+messages are replayed leave-one-out: a message never counts as fixed because it is itself among the examples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from learning.gaps import Known
 from learning.model import Proposal, Replay
+from learning.overlay import CaptureRule
 from learning.ports import Encoder
 from learning.texts import plain_text
 from learning.vectors import Vectors
 
-MIN_SIMILARITY = 0.6  # the live overlay's own default
+RULE = CaptureRule()
 SHOWN = 5
 
 
@@ -42,10 +44,13 @@ def _captured(
         for column, example in enumerate(folded):
             if example == own:
                 to_examples[row, column] = -1.0
-    nearest = to_examples.max(axis=1)
-    rivals = (vectors @ known.vectors.T).max(axis=1)
-    return [
-        text
-        for text, near, rival in zip(texts, nearest, rivals, strict=True)
-        if near >= MIN_SIMILARITY and near > rival
-    ]
+    entry = _nearness(to_examples, RULE.entry_neighbors)
+    closest = to_examples.max(axis=1)
+    training = _nearness(vectors @ known.vectors.T, RULE.training_neighbors)
+    return [text for row, text in enumerate(texts) if RULE.captures(entry[row], closest[row], training[row])]
+
+
+def _nearness(similarities: Vectors, count: int) -> Vectors:
+    """Return the mean of the `count` largest similarities of each row."""
+    count = min(count, similarities.shape[1])
+    return np.asarray(np.partition(similarities, -count, axis=1)[:, -count:].mean(axis=1))

@@ -9,9 +9,11 @@ from rasa.shared.nlu.training_data.features import Features
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
+from components import cross_validation
+from components.cross_validation import assign_folds, splits
 from components.intent_classifier import IntentClassifier
 from components.persistence import ModelFileError
-from components.softmax_regression import assign_folds, fit_softmax, softmax_scores
+from components.softmax_regression import fit_softmax, softmax_scores
 from tests.unit.components.toys import EXAMPLES, RESPONSES, Workbench, message, training_data
 
 
@@ -210,6 +212,14 @@ def test_folds_spread_every_class() -> None:
     folds = assign_folds(labels, 3, seed=0)
     assert np.bincount(folds[labels == 0]).tolist() == [2, 2, 2]
     assert len(set(folds[labels == 1])) == 2
+
+
+def test_every_example_is_held_out_once_if_there_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.arange(12) % 3
+    held = [row for _, rows in splits(labels, 3, seed=0) for row in rows]
+    assert sorted(held) == list(range(12))
+    monkeypatch.setattr(cross_validation, "ENOUGH_HELD_OUT", 4)
+    assert len(list(splits(labels, 3, seed=0))) == 1
 
 
 def test_fingerprint_follows_the_code() -> None:
