@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,8 +27,14 @@ test: install  ## run all tests
 check: install  ## lint, types, import rules
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
-	@$(PYTHON_BIN) -m mypy learning components actions shop hub webchat deploy
+	@$(PYTHON_BIN) -m mypy learning components actions shop hub webchat deploy benchmarks
 	@.venv/bin/lint-imports
+
+bench-nlu: install  ## NLU against Rasa's own pipelines on BANKING77 and CLINC150
+	@$(PYTHON_BIN) -m benchmarks.nlu $(ARGS)
+
+bench-entities: install  ## entities on a held-out file
+	@$(PYTHON_BIN) -m benchmarks.entities $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

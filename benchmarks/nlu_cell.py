@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import yaml
 
 from benchmarks.nlu_data import Dataset, load
@@ -158,7 +159,7 @@ def _strangeness(parsed: dict[str, Any]) -> float:
     return 1 - _best(parsed)[1]
 
 
-def _ece(confidences: np.ndarray, right: np.ndarray) -> float:
+def _ece(confidences: npt.NDArray[Any], right: npt.NDArray[Any]) -> float:
     """Return the expected calibration error over equal-width bins (Naeini et al. 2015)."""
     bins = np.minimum((confidences * ECE_BINS).astype(int), ECE_BINS - 1)
     total = 0.0

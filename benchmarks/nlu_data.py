@@ -50,12 +50,12 @@ def load(name: str, folder: Path, shots: int | None = None, seed: int = 0) -> Da
 
 
 def _banking77(folder: Path) -> Dataset:
-    parts = []
+    parts: list[tuple[tuple[str, str], ...]] = []
     for part in ("train", "test"):
         with (folder / "banking77" / f"{part}.csv").open(encoding="utf-8", newline="") as file:
             # "Refund_not_showing_up" is the one intent with a capital; "?" in a name would not be a Rasa intent.
             parts.append(tuple((row["text"].strip(), row["category"].strip("?")) for row in csv.DictReader(file)))
-    return Dataset("banking77", *parts)
+    return Dataset("banking77", parts[0], parts[1])
 
 
 def _clinc150(folder: Path) -> Dataset:

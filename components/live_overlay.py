@@ -38,6 +38,7 @@ from components.overlay_source import Entry, Reader, Snapshot, overlay_is_on, sh
 from components.persistence import load_archive, save_archive, source_fingerprint, unreadable
 from components.softmax_regression import Matrix
 from learning.adapters.encoder import DEFAULT_MAX_TOKENS
+from learning.overlay import CaptureRule
 
 logger = logging.getLogger(__name__)
 
@@ -91,17 +92,13 @@ class LiveOverlay(GraphComponent, IntentClassifier):
         """
         return {
             "enabled": True,
-            "min_similarity": 0.5,
-            "margin": 0.0,
-            "same_text": 0.97,
+            "min_similarity": CaptureRule.min_similarity,
+            "margin": CaptureRule.margin,
+            "same_text": CaptureRule.same_text,
             "featurizers": [],
             "model_dir": None,
             "max_tokens": DEFAULT_MAX_TOKENS,
         }
-
-    # Nearest examples averaged; the pair was best among 1 to 3 and 1 to 5.
-    ENTRY_NEIGHBORS = 2
-    TRAINING_NEIGHBORS = 5
 
     def __init__(
         self,
@@ -116,6 +113,12 @@ class LiveOverlay(GraphComponent, IntentClassifier):
         self._model_storage = model_storage
         self._resource = resource
         self._examples = examples
+        # The numbers of neighbors, 2 and 5, were best among 1 to 3 and 1 to 5.
+        self._rule = CaptureRule(
+            min_similarity=float(self._config["min_similarity"]),
+            margin=float(self._config["margin"]),
+            same_text=float(self._config["same_text"]),
+        )
         self._open_reader = open_reader or (
             lambda: shared_reader(self._config["model_dir"], self._config["max_tokens"])
         )
@@ -186,18 +189,19 @@ class LiveOverlay(GraphComponent, IntentClassifier):
             return None
         vector = unit(vector)
         similarities = cosines(vector[None, :], snapshot.vectors)[0]
-        place, similarity = _nearest_entry(similarities, np.asarray(snapshot.owners), self.ENTRY_NEIGHBORS)
-        if float(similarities.max()) >= self._config["same_text"]:
-            place, similarity = int(snapshot.owners[int(similarities.argmax())]), float(similarities.max())
-        elif similarity < self._config["min_similarity"] or similarity <= self._known(vector) + self._config["margin"]:
+        place, similarity = _nearest_entry(similarities, np.asarray(snapshot.owners), self._rule.entry_neighbors)
+        closest = int(similarities.argmax())
+        if not self._rule.captures(similarity, float(similarities[closest]), self._known(vector)):
             return None
+        if float(similarities[closest]) >= self._rule.same_text:
+            place, similarity = int(snapshot.owners[closest]), float(similarities[closest])
         return Capture(snapshot.entries[place], snapshot.version, similarity)
 
     def _known(self, vector: Matrix) -> float:
         """Returns how near the training examples are."""
         if self._examples is None:
             return -1.0
-        return float(mean_of_largest(cosines(vector[None, :], self._examples), self.TRAINING_NEIGHBORS)[0])
+        return float(mean_of_largest(cosines(vector[None, :], self._examples), self._rule.training_neighbors)[0])
 
     def _complain_of_dimensions(self, published: int, received: int) -> None:
         if not self._complained_of_dimensions:

@@ -29,7 +29,7 @@ def shared_encoder(model_dir: str | None, threads: int, max_tokens: int) -> Onnx
     try:
         return OnnxEncoder(model_dir, threads=threads, max_tokens=max_tokens, cache_size=256)
     except EncoderError as error:
-        raise InvalidConfigException(f"SentenceEncoder: {error.what}") from error
+        raise InvalidConfigException(f"SentenceEncoder: {error}") from error
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.MESSAGE_FEATURIZER, is_trainable=False)

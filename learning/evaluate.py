@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scipy.stats import binomtest
+
 from learning.model import Example, Prediction
+
+SIGNIFICANT = 0.05  # one loss in twenty that is called real is chance
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,26 @@ def evaluate(examples: Sequence[Example], predictions: Sequence[Prediction]) -> 
 
 
 def compare(champion: Evaluation, challenger: Evaluation, max_drop: float) -> Comparison:
-    """Decide whether the challenger is not worse than the champion by more than `max_drop` of accuracy."""
+    """Decide whether the challenger is not worse than the champion.
+
+    It may lose up to `max_drop` of accuracy (a share, 0..1) as long as chance explains the loss: the one-sided exact
+    McNemar test (McNemar 1947) over the messages that only one of the two understood must not reject at 5 %.
+    """
     gained = tuple(sorted(champion.wrong - challenger.wrong))
     lost = tuple(sorted(challenger.wrong - champion.wrong))
     drop = champion.accuracy - challenger.accuracy
-    passed = challenger.total > 0 and drop <= max_drop + 1e-12
-    verdict = "is not worse" if passed else f"loses {100 * drop:.2f} points, more than {100 * max_drop:.2f} allowed"
-    reason = f"{100 * champion.accuracy:.2f} % -> {100 * challenger.accuracy:.2f} %: the new model {verdict}"
-    return Comparison(champion, challenger, gained, lost, passed, reason)
+    moved = f"{100 * champion.accuracy:.2f} % -> {100 * challenger.accuracy:.2f} %"
+    chance = binomtest(len(gained), len(gained) + len(lost), alternative="less").pvalue if lost else 1.0
+    if challenger.total == 0:
+        return Comparison(champion, challenger, gained, lost, False, "there is nothing to compare on")
+    if drop <= 0:
+        return Comparison(champion, challenger, gained, lost, True, f"{moved}: the new model is not worse")
+    if drop > max_drop + 1e-12:
+        reason = f"{moved}: the new model loses {100 * drop:.2f} points, more than {100 * max_drop:.2f} allowed"
+        return Comparison(champion, challenger, gained, lost, False, reason)
+    verdict = "which chance explains" if chance >= SIGNIFICANT else "more than chance explains"
+    reason = f"{moved}: {len(lost)} messages lost, {len(gained)} gained, {verdict} (p = {chance:.2f})"
+    return Comparison(champion, challenger, gained, lost, chance >= SIGNIFICANT, reason)
 
 
 def understood(predictions: Sequence[Prediction], label: str) -> float:

@@ -9,6 +9,7 @@ from enum import Enum
 
 LEARNED_INTENT = "learned"
 FALLBACK_INTENT = "nlu_fallback"
+DEFAULT_FALLBACK_ACTION = "action_default_fallback"  # what Rasa runs when no policy knows what to do
 # Signals that the bot understood but a service failed: they are no gap of understanding.
 SERVICE_KINDS = frozenset({"backend_failure"})
 # Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
@@ -67,8 +68,8 @@ class Turn:
 
     @property
     def is_fallback(self) -> bool:
-        """Whether the bot said that it did not understand."""
-        return self.intent == FALLBACK_INTENT
+        """Whether the bot did not understand, by its NLU's or its policies' own account."""
+        return self.intent in ("", FALLBACK_INTENT) or DEFAULT_FALLBACK_ACTION in self.actions
 
     @property
     def runner_up(self) -> tuple[str, float] | None:

@@ -85,7 +85,7 @@ class ReviewSettings:
 class RetrainSettings:
     """What a new model must hold against the running one."""
 
-    max_accuracy_drop: float = 0.0
+    max_accuracy_drop: float = 0.01
     absorb_share: float = 0.8
 
 

@@ -72,6 +72,19 @@ def test_the_gate_allows_the_drop_of_the_settings_exactly() -> None:
     assert not gate(90, 86, 0.03)
 
 
+def test_a_small_loss_that_chance_cannot_explain_is_blocked() -> None:
+    # Ten messages lost of 1,000 and none gained: one point, but no accident.
+    holdout = [Example(f"text {number}", "a") for number in range(1000)]
+    champion = [Prediction(example.text, "a", 0.9) for example in holdout]
+    challenger = [*champion[10:], *(Prediction(example.text, "b", 0.9) for example in holdout[:10])]
+    challenger = [*challenger[-10:], *challenger[:-10]]
+
+    result = compare(evaluate(holdout, champion), evaluate(holdout, challenger), 0.02)
+
+    assert not result.passed
+    assert "more than chance explains" in result.reason
+
+
 def test_a_comparison_names_what_was_gained_and_lost() -> None:
     champion, challenger = predictions(50), list(reversed(predictions(50)))
     challenger = [Prediction(example.text, item.label, 0.9) for example, item in zip(HOLDOUT, challenger, strict=True)]

@@ -55,8 +55,8 @@ def test_low_confidence_is_under_its_threshold(confidence: float, found: bool) -
     assert ("low_confidence" in kinds(turn("a", "greet", confidence)).get("a", [])) is found
 
 
-def test_a_turn_without_an_intent_is_no_guess() -> None:
-    assert kinds(turn("a", "", 0.0)) == {}
+def test_a_turn_without_an_intent_was_not_understood() -> None:
+    assert kinds(turn("a", "", 0.0)) == {"a": ["fallback"]}
 
 
 @pytest.mark.parametrize(("rival", "found"), [(0.49, True), (0.47, False)])
