@@ -54,8 +54,9 @@ def run_cell(data: Path, dataset: str, shots: int | None, seed: int, pipeline: s
 def ablations(own: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the project's pipeline with one part changed or taken away at a time, as JSON."""
 
-    def changed(name: str, **options: Any) -> str:
-        return json.dumps([{**item, **options} if item["name"].endswith(f".{name}") else dict(item) for item in own])
+    def changed(name: str, base: str | None = None, **options: Any) -> str:
+        pipeline = json.loads(base) if base else own
+        return json.dumps([{**item, **options} if item["name"].endswith(f".{name}") else {**item} for item in pipeline])
 
     def without(name: str) -> str:
         return json.dumps([dict(item) for item in own if not item["name"].endswith(f".{name}")])
@@ -64,7 +65,9 @@ def ablations(own: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     swapped = [rasa if item["name"].endswith(".IntentClassifier") else dict(item) for item in own]
     return {
         "all": json.dumps([dict(item) for item in own]),
+        "without middle layers": changed("SentenceEncoder", middle_layers=False),
         "without word and character n-grams": changed("IntentClassifier", ngrams=False),
+        "without both": changed("SentenceEncoder", base=changed("IntentClassifier", ngrams=False), middle_layers=False),
         "Rasa's LogisticRegressionClassifier on the same embeddings": json.dumps(swapped),
         "without the out-of-scope detector": without("OutOfScopeDetector"),
     }

@@ -152,10 +152,10 @@ def _best(parsed: dict[str, Any]) -> tuple[str, float]:
 
 
 def _strangeness(parsed: dict[str, Any]) -> float:
-    """Return how much a message looks out of scope: the detector's score, else one minus the confidence."""
+    """Return how much a message looks out of scope: minus its familiarity, else one minus the confidence."""
     detector = parsed.get("out_of_scope")
     if isinstance(detector, dict) and detector.get("score") is not None:
-        return float(detector["score"])
+        return -float(detector["score"])
     return 1 - _best(parsed)[1]
 
 
