@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -18,12 +19,17 @@ BACKEND_FAILURE = "backend_failure"  # slot: the last operation that failed; rea
 CHECK = "check"  # slot: what the form found before asking to confirm
 CHECK_REFUSED = "refused"
 CHECK_UNAVAILABLE = "unavailable"
+FALLBACK_INTENT = "nlu_fallback"
+ANSWER = "answer"  # entity: the retrieval key that a button asks for
+CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its buttons, in order; mining reads it
 
 ORDER_NUMBER = re.compile(r"#?(1\d{4})")
 EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 TICKET_REFERENCE = re.compile(r"\bT-?(\d{3,10})\b", re.IGNORECASE)
 LONGEST_BODY = 3_500  # the shop takes 4,000 characters; the rest is for the heading
 LAST_MESSAGES = 3  # enough for a person to see what it is about
+
+Event = Mapping[str, Any]
 
 
 def text_slot(tracker: Tracker, name: str) -> str | None:
@@ -91,24 +97,38 @@ def was_offered(tracker: Tracker, what: str) -> bool:
     return False
 
 
+def told(tracker: Tracker) -> str:
+    """What the customer wrote: the latest message, or the one that the pressed button explains; no command ever."""
+    text = latest_text(tracker)
+    if not is_command(text):
+        return text
+    turns = _turns(tracker)
+    return _text_of(turns[1]) if len(turns) > 1 and _asked_back(turns[1]) else ""
+
+
+def is_command(text: str) -> bool:
+    """Whether a text is what a button sends."""
+    return text.startswith("/")
+
+
+def asked_back_before(tracker: Tracker) -> bool:
+    """Whether the bot's turn just before the latest message was a "Did you mean ...?"."""
+    turns = _turns(tracker)
+    return len(turns) > 1 and _asked_back(turns[1])
+
+
 def fallbacks_before(tracker: Tracker, action: str) -> int:
-    """How many of the customer's turns in a row, up to the one before this, ended in this action."""
+    """How many of the customer's turns in a row, up to the one before this, ended in this action.
+
+    A question that was answered with a button is no misunderstanding of its own: the button is what counts.
+    """
     in_a_row = 0
-    understood = True
-    seen_latest = False
-    for event in reversed(tracker.events):
-        kind = event.get("event")
-        if kind in ("session_started", "restart"):
+    for after, turn in pairwise(_turns(tracker)):
+        names = {event.get("name") for event in turn if event.get("event") == "action"}
+        if action not in names or _chose_answer(turn):
             break
-        if kind == "action" and event.get("name") == action and seen_latest:
-            understood = False
-        if kind == "user":
-            if seen_latest:
-                if understood:
-                    break
-                in_a_row += 1
-            seen_latest = True
-            understood = True
+        if not (_asked_back(turn) and is_command(_text_of(after))):
+            in_a_row += 1
     return in_a_row
 
 
@@ -131,20 +151,38 @@ def last_messages(tracker: Tracker) -> str:
     texts = [
         str(event.get("text"))
         for event in tracker.events
-        if event.get("event") == "user" and event.get("text") and not str(event["text"]).startswith("/")
+        if event.get("event") == "user" and event.get("text") and not is_command(str(event["text"]))
     ]
     return "\n".join(texts[-LAST_MESSAGES:])
 
 
-def _previous_turn(tracker: Tracker) -> list[Mapping[str, Any]]:
+def _previous_turn(tracker: Tracker) -> list[Event]:
     """The events between the last two messages, newest first."""
-    turn: list[Mapping[str, Any]] = []
-    users = 0
-    for event in reversed(tracker.events):
-        if event.get("event") == "user":
-            users += 1
-            if users == 2:
-                break
-        elif users == 1:
-            turn.append(event)
-    return turn
+    turns = _turns(tracker)
+    return turns[1][:0:-1] if len(turns) > 1 else []
+
+
+def _turns(tracker: Tracker) -> list[list[Event]]:
+    """This session's turns, the newest first; each begins with the customer's message."""
+    turns: list[list[Event]] = []
+    for event in tracker.events:
+        if event.get("event") in ("session_started", "restart"):
+            turns = []
+        elif event.get("event") == "user":
+            turns.append([event])
+        elif turns:
+            turns[-1].append(event)
+    return turns[::-1]
+
+
+def _text_of(turn: list[Event]) -> str:
+    return str(turn[0].get("text") or "")
+
+
+def _asked_back(turn: list[Event]) -> bool:
+    return any(event.get("event") == "bot" and (event.get("metadata") or {}).get(CLARIFIES) for event in turn)
+
+
+def _chose_answer(turn: list[Event]) -> bool:
+    entities = (turn[0].get("parse_data") or {}).get("entities") or []
+    return any(entity.get("entity") == ANSWER for entity in entities)

@@ -8,11 +8,12 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.events import SlotSet, UserUtteranceReverted
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import texts
+from actions import clarify, texts
 from actions.base import TALK_TO_PERSON, YES_NO, Events, ShopAction
 from actions.conversation import (
     OFFER,
     PERSON,
+    asked_back_before,
     clean_order_number,
     fallbacks_before,
     was_offered,
@@ -23,15 +24,26 @@ from actions.tickets import hand_over
 
 
 class Fallback(Action):
-    """Ask to rephrase the first time, offer a person the second time in a row."""
+    """Ask what was meant where two things are equally likely; else ask to rephrase, then offer a person."""
+
+    MOST_MISSES = 2  # misunderstandings in a row after which a further question would only annoy
 
     def name(self) -> str:
         """Name this action as the domain does."""
         return "action_fallback"
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        """Count the misunderstandings in a row."""
-        if fallbacks_before(tracker, self.name()) == 0:
+        """Give the answer that a button asks for, or count the misunderstandings in a row."""
+        answer = clarify.chosen_answer(tracker, domain)
+        if answer:
+            dispatcher.utter_message(response=f"utter_{answer}")
+            return []
+        misses = fallbacks_before(tracker, self.name())
+        labels = clarify.candidates(tracker, domain)
+        if labels and misses < self.MOST_MISSES and not asked_back_before(tracker):
+            clarify.ask(dispatcher, tracker, domain, labels)
+            return []
+        if misses == 0:
             dispatcher.utter_message(text=texts.REPHRASE)
             return []
         dispatcher.utter_message(text=texts.OFFER_PERSON, buttons=YES_NO)

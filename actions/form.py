@@ -24,6 +24,7 @@ from actions.conversation import (
     order_number,
     task,
     text_slot,
+    told,
 )
 from actions.services.shop_api import OrderDetails, ShopError, ShopUnavailable
 from actions.services.shop_client import shop_from_environment
@@ -226,7 +227,7 @@ def _apply(tracker: Tracker, values: dict[str, Any]) -> Events:
 def _fresh_start(tracker: Tracker) -> dict[str, Any]:
     """Clear the answers of an earlier task; a message that tells what happened counts as the description."""
     current = TASKS.get(task(tracker) or "")
-    message = latest_text(tracker)
+    message = told(tracker)
     tells = (
         current is not None
         and current.first_message_tells

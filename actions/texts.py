@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from actions.services.shop_api import Money, OrderDetails, OrderStatus, Refund, Refused, Ticket
@@ -49,6 +50,59 @@ RESET_SENT = (
     "look in the spam folder too."
 )
 INVOICE_SENT = "Done: the invoice is on its way to the email address of the order."
+SOMETHING_ELSE = "Something else"
+
+# What each intent and answer is called in "Did you mean ... or ...?" and on its buttons.
+TITLES = {
+    "track_order": "tracking an order",
+    "order_late": "an order that's late",
+    "order_not_received": "a delivered parcel that isn't there",
+    "missing_item": "an item missing from the parcel",
+    "change_delivery_address": "changing the delivery address",
+    "cancel_order": "canceling an order",
+    "change_order": "changing an order",
+    "order_history": "your order history",
+    "return_item": "returning an item",
+    "refund_status": "the state of a refund",
+    "exchange_item": "exchanging an item",
+    "damaged_item": "a damaged item",
+    "wrong_item": "a wrong item",
+    "warranty_claim": "a warranty claim",
+    "reset_password": "resetting your password",
+    "login_problem": "a problem with logging in",
+    "account_balance": "your store credit",
+    "update_contact_details": "updating your contact details",
+    "delete_account": "deleting your account",
+    "redeem_gift_card": "redeeming a gift card",
+    "payment_failed": "a payment that failed",
+    "double_charge": "being charged twice",
+    "invoice_request": "getting an invoice",
+    "change_payment_method": "changing the payment method",
+    "create_ticket": "opening a ticket",
+    "ticket_status": "the state of a ticket",
+    "complaint": "making a complaint",
+    "talk_to_person": "talking to a person",
+    "greet": "just saying hello",
+    "goodbye": "saying goodbye",
+    "thank": "saying thanks",
+    "affirm": "yes",
+    "deny": "no",
+    "bot_challenge": "who you're talking to",
+    "help": "what I can do",
+    "inform": "giving me an order number or email address",
+    "never_mind": "dropping this",
+    "faq/shipping_cost": "what shipping costs",
+    "faq/delivery_time": "how long delivery takes",
+    "faq/international_shipping": "shipping to other countries",
+    "faq/return_policy": "our return policy",
+    "faq/payment_methods": "how you can pay",
+    "faq/opening_hours": "our opening hours",
+    "faq/discount_codes": "discount codes",
+    "faq/gift_wrapping": "gift wrapping",
+    "faq/product_care": "caring for a product",
+    "faq/store_locations": "where our stores are",
+    "learned/about_learning": "how I learn from chats",
+}
 
 QUESTIONS = {
     ORDER: "What's the order number? It has five digits, such as 10342.",
@@ -96,6 +150,24 @@ def question(slot: str, task: str | None, first: bool, number: str, email: str, 
     if first and task in TASKS and slot in (ORDER, EMAIL) and needs[0] in (ORDER, EMAIL):
         return f"Sure, I can {TASKS[task].goal}. {asked}"
     return asked
+
+
+def did_you_mean(labels: Sequence[str]) -> str:
+    """The question that names two or three meanings of a message."""
+    titles = [title(label) for label in labels]
+    comma = "," if len(titles) > 2 else ""
+    return f"Did you mean {', '.join(titles[:-1])}{comma} or {titles[-1]}?"
+
+
+def choice(label: str) -> str:
+    """What stands on the button of a meaning."""
+    name = title(label)
+    return name[:1].upper() + name[1:]
+
+
+def title(label: str) -> str:
+    """What an intent or answer is called; one that was learned since is called by its name's words."""
+    return TITLES.get(label) or label.rpartition("/")[2].replace("_", " ")
 
 
 def order_status(order: OrderStatus) -> str:

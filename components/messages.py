@@ -21,6 +21,7 @@ from rasa.shared.nlu.constants import (
     ENTITIES,
     ENTITY_ATTRIBUTE_END,
     ENTITY_ATTRIBUTE_START,
+    ENTITY_ATTRIBUTE_TYPE,
     FEATURE_TYPE_SENTENCE,
     INTENT,
     INTENT_NAME_KEY,
@@ -37,6 +38,7 @@ from components.softmax_regression import Matrix
 # Message properties that these components add to what `/model/parse` returns and the tracker keeps.
 OUT_OF_SCOPE = "out_of_scope"
 OVERLAY = "overlay"
+SENTIMENT = "sentiment"
 
 # What a featurizer's name carries behind it where the features are those of the encoder's middle layers.
 MIDDLE_LAYERS_SUFFIX = ".middle_layers"
@@ -172,9 +174,11 @@ def full_ranking(message: Message) -> list[tuple[str, float]]:
     return sorted(labels, key=lambda label: -label[1])
 
 
-def only_entities(message: Message) -> bool:
-    """Tells whether a message holds extracted entities and no other word: a bare order number or email address."""
-    entities = message.get(ENTITIES) or []
+def only_entities(message: Message, kinds: Sequence[str] = ()) -> bool:
+    """Tells whether a message holds entities (of the kinds named, or any) and no other word: a bare order number."""
+    entities = [
+        entity for entity in message.get(ENTITIES) or [] if not kinds or entity.get(ENTITY_ATTRIBUTE_TYPE) in kinds
+    ]
     if not entities:
         return False
     characters = list(text_of(message))

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -88,12 +89,19 @@ def _rounded(values: Matrix) -> Matrix:
     return values.astype(np.float16).astype(np.float32)
 
 
-def _hash(texts: Sequence[str]) -> Any:
+@lru_cache(maxsize=1)
+def _vectorizers() -> tuple[Any, Any]:
+    """Returns the hashers of characters and words; they hold no state, but cost a millisecond to make."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     settings: dict[str, Any] = {"n_features": 1 << _BITS, "alternate_sign": False, "norm": None, "dtype": np.float32}
     characters = HashingVectorizer(analyzer="char_wb", ngram_range=_CHARACTER_GRAMS, lowercase=False, **settings)
     words = HashingVectorizer(ngram_range=_WORD_GRAMS, token_pattern=r"\b\w+\b", lowercase=False, **settings)
+    return characters, words
+
+
+def _hash(texts: Sequence[str]) -> Any:
+    characters, words = _vectorizers()
     normal = [normalize(text) for text in texts]
     return sparse.hstack([characters.transform(normal), words.transform(normal)], format="csr")
 

@@ -79,8 +79,10 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
       held-out training examples get; `similarity`: the mean cosine of the nearest training examples;
     - `candidates`: the most probable full labels with their confidences, for "Did you mean ...?".
 
-    Measured on CLINC150 with a target of 5 % false alarms: AUROC 0.980, false alarms 4.9 %, 89 % of the out-of-scope
-    messages caught by familiarity alone.
+    Measured on CLINC150's test messages with a target of 5 % false alarms, familiarity alone: AUROC 0.980, false alarms
+    5.2 %, 90 % of the out-of-scope messages caught; with 20 examples an intent 0.971, 4.6 % and 83 %. The two views
+    were chosen on these messages; on the validation messages and 200 other out-of-scope ones it is
+    0.986, 5.2 % and 92 %.
     """
 
     @classmethod
@@ -103,6 +105,8 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
         min_margin: lead over the second label below which the two are a near tie; 0 to let the best win. At 0.15 half
             of the ties would be answered wrongly, the truth is one of the two in 86 %, and 2 % of the messages are
             asked about (BANKING77, 40 examples an intent; 1.2 % on CLINC150 with 20).
+        answer_entities: entities that are an answer by themselves, so that a message of nothing else is in scope; all
+            if empty.
         neighbors: nearest training examples whose similarity is averaged.
         strength: C of the linear model whose class scores are read.
         folds: parts of the cross-validation; more fit the target better where intents have few examples. By default
@@ -114,6 +118,7 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
             "target_false_alarm_rate": 0.05,
             "min_confidence": 0.3,
             "min_margin": 0.15,
+            "answer_entities": [],
             "neighbors": 5,
             "strength": 20.0,
             "folds": None,
@@ -205,7 +210,7 @@ class OutOfScopeDetector(GraphComponent, IntentClassifier):
             return Verdict(self._doubt(message))
         scores, nearest, largest = self._measure.measure(unit(vector.reshape(1, -1)))
         score, similarity = float(scores[0]), float(nearest[0])
-        if only_entities(message):
+        if only_entities(message, self._config["answer_entities"]):
             return Verdict(ONLY_ENTITIES, score, similarity)
         if score < self._measure.threshold and float(largest[0]) < _SAME_TEXT:
             return Verdict(UNFAMILIAR, score, similarity)

@@ -14,6 +14,7 @@ from learning.model import Conversation, RawEvent, Turn, content_id, sender_key
 RANKING_KEPT = 5  # deeper runners-up have never explained a failure
 FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
 SERVICE_SLOT = "backend_failure"  # name of the service that an action could not reach
+CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
 SESSION_START = "action_session_start"  # begins a new session, and sets the slots that are carried over again
 THUMBS = {"up": 1, "down": -1}
 CHANNEL_LENGTH = 64  # characters; the learning database keeps no longer names
@@ -29,6 +30,8 @@ class _Draft:
     actions: list[str] = field(default_factory=list)
     thumbs: dict[str, int] = field(default_factory=dict)
     failed_service: str | None = None
+    choices: dict[str, str] = field(default_factory=dict)  # payload of a button -> the label it stands for
+    clarified: str | None = None
 
     def turn(self) -> Turn:
         data = self.event.data
@@ -49,6 +52,7 @@ class _Draft:
             # An answer may have several messages: one that was no good is enough.
             thumbs=min(self.thumbs.values(), default=0),
             failed_service=self.failed_service,
+            clarified=self.clarified,
         )
 
 
@@ -67,6 +71,9 @@ def build_conversation(sender_id: str, events: Iterable[RawEvent]) -> Conversati
     latest: _Draft | None = None
     for event in events:
         if event.kind == "user":
+            if current is not None:
+                # Only the very next message is the answer: `/track_order` may stand on many other buttons.
+                current.clarified = current.choices.get(_text(event.data.get("text")).strip())
             current = None
             if not _is_command(event):
                 current = latest = _Draft(_turn_id(sender, event, repeats), event)
@@ -124,13 +131,15 @@ def _add(draft: _Draft, event: RawEvent) -> None:
     elif event.kind == "bot":
         if text := _text(event.data.get("text")):
             draft.reply.append(text)
+        draft.choices.update(_choices(event))
     elif event.kind == "slot" and event.data.get("name") == SERVICE_SLOT and event.data.get("value"):
         draft.failed_service = _text(event.data["value"])
 
 
 def _is_command(event: RawEvent) -> bool:
     text = event.data.get("text")
-    return not isinstance(text, str) or not text.strip() or text.startswith("/")
+    # Rasa ignores blanks before a command, too.
+    return not isinstance(text, str) or not text.strip() or text.lstrip().startswith("/")
 
 
 def _full_label(parsed: Mapping[str, Any], intent: str) -> str:
@@ -151,6 +160,17 @@ def _feedback(value: object) -> tuple[str, int]:
     """Return the id of the rated message and its thumb, 0 where the slot was only reset."""
     given = _mapping(value)
     return _text(given.get("message_id")), THUMBS.get(_text(given.get("value")), 0)
+
+
+def _choices(event: RawEvent) -> dict[str, str]:
+    """Return which button of a "Did you mean ...?" stands for which label; "Something else" stands for none."""
+    labels = _mapping(event.data.get("metadata")).get(CLARIFIES)
+    buttons = _mapping(event.data.get("data")).get("buttons")
+    if not isinstance(labels, list) or not isinstance(buttons, list):
+        return {}
+    payloads = [_text(_mapping(button).get("payload")).strip() for button in buttons]
+    pairs = zip(payloads, map(_text, labels), strict=False)
+    return {payload: label for payload, label in pairs if payload and label}
 
 
 def _text(value: object) -> str:

@@ -105,8 +105,11 @@ def group_turns(
     members: dict[str, str] = {}
     founded: dict[str, GapKind] = {}
     open_rows: list[int] = []
+    labels = set(known.labels)
     for row, turn in enumerate(ordered):
-        intent = known.intent_of(vectors[row], settings.known_similarity)
+        # What the customer chose needs no vote; like any gap, it is proposed only once enough people did.
+        chosen = turn.clarified if turn.clarified in labels else None
+        intent = chosen or known.intent_of(vectors[row], settings.known_similarity)
         if intent:
             gap_id = existing_gap_id(intent)
             members[turn.turn_id] = gap_id

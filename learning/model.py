@@ -65,6 +65,7 @@ class Turn:
     overlay_entry: str | None = None
     thumbs: int = 0
     failed_service: str | None = None
+    clarified: str | None = None  # the label that the customer chose when the bot asked what was meant
 
     @property
     def is_fallback(self) -> bool:
@@ -112,6 +113,7 @@ class Signal:
     evidence: str
     at: datetime
     channel: str
+    clarified: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class FailedTurn:
     intent: str
     weight: float
     at: datetime
+    clarified: str | None = None
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ def find_gaps(loop: Loop, known: Known) -> int:
 
 def grouping_state(ungrouped: Sequence[FailedTurn], known_ids: str) -> str:
     """Return a digest of what grouping has to work on: the turns without a gap, and what is trained."""
-    return content_id(known_ids, *sorted(f"{turn.turn_id} {turn.weight:.3f}" for turn in ungrouped))
+    return content_id(
+        known_ids, *sorted(f"{turn.turn_id} {turn.weight:.3f} {turn.clarified or ''}" for turn in ungrouped)
+    )
 
 
 def write_proposals(loop: Loop, known: Known) -> int:

@@ -51,7 +51,7 @@ def failed_turns(connection: Connection, condition: Any) -> list[FailedTurn]:
     for row in connection.execute(query):
         before = turns.get(row.turn_id)
         weight = joint_weight(before.weight if before else 0.0, row.weight)
-        turns[row.turn_id] = FailedTurn(row.turn_id, row.sender, row.text, row.intent, weight, row.at)
+        turns[row.turn_id] = FailedTurn(row.turn_id, row.sender, row.text, row.intent, weight, row.at, row.clarified)
     return list(turns.values())
 
 

@@ -66,6 +66,7 @@ signals = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("clarified", sa.String(255)),
 )
 conversations = sa.Table(
     "conversations",

@@ -15,6 +15,7 @@ from learning.settings import SignalSettings
 from learning.signals import (
     ambiguity,
     backend_failure,
+    clarification,
     fallback,
     handoff,
     low_confidence,
@@ -37,6 +38,7 @@ Detector = Callable[[Conversation, Context], Iterator[Finding]]
 
 DETECTORS: dict[str, Detector] = {
     "fallback": fallback.detect,
+    "clarification": clarification.detect,
     "repeated_fallback": repeated_fallback.detect,
     "low_confidence": low_confidence.detect,
     "ambiguity": ambiguity.detect,
@@ -70,6 +72,7 @@ def find_signals(conversation: Conversation, context: Context, redactor: Redacto
                     evidence=finding.evidence,
                     at=turn.at,
                     channel=turn.channel,
+                    clarified=turn.clarified,
                 )
             )
     return signals

@@ -14,7 +14,7 @@ WEIGHT = 1.0  # two failures in a row are never chance
 
 
 def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
-    """Find fallbacks that follow a fallback."""
+    """Find fallbacks that follow a fallback which no button cleared up."""
     for before, turn in zip(conversation.turns, conversation.turns[1:], strict=False):
-        if before.is_fallback and turn.is_fallback:
+        if before.is_fallback and not before.clarified and turn.is_fallback:
             yield Finding(turn, WEIGHT, "second fallback in a row")

@@ -62,7 +62,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url: str = request.getfixturevalue("postgres_schema")
     engine = sa.create_engine(url, future=True)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
         connection.execute(sa.text(f"TRUNCATE {', '.join(schema.metadata.tables)} RESTART IDENTITY"))
     engine.dispose()
     return url

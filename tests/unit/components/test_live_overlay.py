@@ -10,7 +10,7 @@ from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
 from components.live_overlay import LiveOverlay
-from components.overlay_source import SWITCH
+from components.overlay_source import SWITCH, shared_reader
 from components.persistence import ModelFileError
 from tests.unit.components.toys import Workbench, encoder, message
 
@@ -194,3 +194,15 @@ def test_a_corrupt_file_is_a_clear_error(bench: Workbench) -> None:
     with pytest.raises(ModelFileError) as caught:
         bench.load(LiveOverlay)
     assert "LiveOverlay: its file 'live_overlay.npz'" in str(caught.value)
+
+
+def test_a_learning_database_that_is_not_there_is_no_reason_to_fail(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVERGREEN_STORE_URL", "sqlite:////nowhere/at/all/learning.db")
+    shared_reader.cache_clear()
+    bench.train(LiveOverlay)
+    [one] = bench.load(LiveOverlay).process([fallen_back("how do i collect loyalty points")])
+    shared_reader.cache_clear()
+    assert one.get("overlay") is None
+    assert one.get("intent")["name"] == "nlu_fallback"

@@ -120,6 +120,13 @@ def test_bare_order_numbers_and_emails_are_in_scope(trained: Workbench, text: st
     assert one.get("out_of_scope")["reason"] == "only_entities"
 
 
+def test_a_bare_product_is_no_answer_if_only_numbers_are(trained: Workbench) -> None:
+    entities = [{"entity": "product", "start": 0, "end": 8, "value": "zeppelin"}]
+    doubtful = ranked("zeppelin", ("inform", 0.2), ("greet", 0.19), entities=entities)
+    [one] = trained.load(OutOfScopeDetector, answer_entities=["order_number"]).process([doubtful])
+    assert one.get("intent")["name"] == "nlu_fallback"
+
+
 def test_processing_twice_keeps_one_fallback(trained: Workbench) -> None:
     component = trained.load(OutOfScopeDetector)
     [one] = component.process(component.process([ranked("who wrote the magic flute", *SURE)]))
