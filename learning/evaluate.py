@@ -59,7 +59,7 @@ def compare(champion: Evaluation, challenger: Evaluation, max_drop: float) -> Co
     lost = tuple(sorted(challenger.wrong - champion.wrong))
     drop = champion.accuracy - challenger.accuracy
     moved = f"{100 * champion.accuracy:.2f} % -> {100 * challenger.accuracy:.2f} %"
-    chance = binomtest(len(gained), len(gained) + len(lost), alternative="less").pvalue if lost else 1.0
+    chance = float(binomtest(len(gained), len(gained) + len(lost), alternative="less").pvalue) if lost else 1.0
     if challenger.total == 0:
         return Comparison(champion, challenger, gained, lost, False, "there is nothing to compare on")
     if drop <= 0:
