@@ -48,6 +48,7 @@ class _Draft:
             actions=tuple(self.actions),
             channel=_text(data.get("input_channel"))[:CHANNEL_LENGTH],
             familiarity=_share(_mapping(parsed.get("out_of_scope")).get("similarity")),
+            frustration=_share(_mapping(parsed.get("sentiment")).get("frustration")),
             overlay_entry=_text(_mapping(parsed.get("overlay")).get("entry_id")) or None,
             # An answer may have several messages: one that was no good is enough.
             thumbs=min(self.thumbs.values(), default=0),

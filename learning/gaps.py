@@ -131,8 +131,8 @@ def group_turns(
         new_blocks[gap_id] = whitened[cluster]
         members.update((ordered[row].turn_id, gap_id) for row in cluster)
     # What is only doubtful founds nothing, but belongs to a need that others failed with.
-    doubtful = [row for row in open_rows if ordered[row].weight < FAILED_WEIGHT]
-    _join(doubtful, ordered, whitened, new_blocks, settings, members)
+    left = [row for row in open_rows if ordered[row].turn_id not in members]
+    _join(left, ordered, whitened, new_blocks, settings, members)
     return Grouping(members, founded)
 
 
@@ -149,18 +149,32 @@ def _join(
     settings: GapSettings,
     members: dict[str, str],
 ) -> list[int]:
-    """Let turns join the gap whose members (`blocks`) are near on average; return the rows that are left."""
+    """Let turns join the gap whose members (`blocks`) are near on average; return the rows that are left.
+
+    It goes on until nothing more joins: whoever came in may bring the gap near to others.
+    """
+    blocks = dict(blocks)
     gap_ids = sorted(blocks)
-    left: list[int] = []
-    for row in rows:
+    left = list(rows)
+    while left and gap_ids:
         # The mean distance to all members is what average linkage would have merged on.
-        distances = [float(np.sqrt(np.maximum(2 - 2 * (blocks[gap] @ whitened[row]), 0)).mean()) for gap in gap_ids]
-        best = int(np.argmin(distances)) if distances else -1
-        if distances and distances[best] <= settings.join_distance:
-            members[turns[row].turn_id] = gap_ids[best]
-        else:
-            left.append(row)
+        distances = np.stack([_mean_distances(whitened[left], blocks[gap_id]) for gap_id in gap_ids], axis=1)
+        best = distances.argmin(axis=1)
+        joins = distances[np.arange(len(left)), best] <= settings.join_distance
+        if not joins.any():
+            break
+        for place in np.flatnonzero(joins):
+            members[turns[left[place]].turn_id] = gap_ids[best[place]]
+        for number, gap_id in enumerate(gap_ids):
+            newcomers = [row for row, gap, join in zip(left, best, joins, strict=True) if join and gap == number]
+            blocks[gap_id] = np.vstack([blocks[gap_id], whitened[newcomers]])
+        left = [row for row, join in zip(left, joins, strict=True) if not join]
     return left
+
+
+def _mean_distances(vectors: Vectors, block: Vectors) -> Vectors:
+    """Return the mean Euclidean distance of each unit vector to those of `block`."""
+    return np.asarray(np.sqrt(np.maximum(2 - 2 * vectors @ block.T, 0)).mean(axis=1))
 
 
 def _clusters(

@@ -62,6 +62,7 @@ class Turn:
     actions: tuple[str, ...] = ()
     channel: str = ""
     familiarity: float | None = None  # mean cosine to the nearest training examples, where the NLU tells it
+    frustration: float | None = None  # 0 calm to 1, where the NLU tells it
     overlay_entry: str | None = None
     thumbs: int = 0
     failed_service: str | None = None

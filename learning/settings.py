@@ -48,8 +48,9 @@ class SignalSettings:
     """When a turn counts as failed."""
 
     low_confidence: float = 0.55
-    unfamiliar: float = 0.46
+    unfamiliar: float = 0.5
     near_tie: float = 0.12
+    frustration: float = 0.5
     rephrase_similarity: float = 0.62
     rephrase_window: int = 180
 

@@ -17,6 +17,7 @@ from learning.signals import (
     backend_failure,
     clarification,
     fallback,
+    frustration,
     handoff,
     low_confidence,
     negative_feedback,
@@ -45,6 +46,7 @@ DETECTORS: dict[str, Detector] = {
     "unfamiliar": unfamiliar.detect,
     "rephrase": rephrase.detect,
     "negative_feedback": negative_feedback.detect,
+    "frustration": frustration.detect,
     "handoff": handoff.detect,
     "backend_failure": backend_failure.detect,
 }

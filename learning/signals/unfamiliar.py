@@ -10,7 +10,7 @@ from learning.model import Conversation, Finding
 if TYPE_CHECKING:
     from learning.signals import Context
 
-WEIGHT = 0.3  # at the default threshold one right answer in four looks like this: alone it proves nothing
+WEIGHT = 0.3  # at the default threshold two right answers in five look like this: alone it proves nothing
 
 
 def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:

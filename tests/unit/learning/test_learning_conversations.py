@@ -207,3 +207,13 @@ def test_no_events_make_an_empty_conversation() -> None:
     empty: list[RawEvent] = []
 
     assert build_conversation("ann", empty).turns == ()
+
+
+@pytest.mark.parametrize(
+    ("sentiment", "expected"),
+    [({"frustration": 0.7}, 0.7), ({"frustration": "high"}, None), ({"frustration": float("nan")}, None), (None, None)],
+)
+def test_a_turn_carries_the_mood_it_was_written_in(sentiment: object, expected: float | None) -> None:
+    (one,) = turns_of(said("hello", parsed={"sentiment": sentiment}))
+
+    assert one.frustration == expected

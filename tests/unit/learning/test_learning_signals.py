@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from learning.model import Conversation, Turn
+from learning.model import FAILED_WEIGHT, Conversation, Turn
 from learning.privacy import PatternRedactor
 from learning.settings import SignalSettings
 from learning.signals import DETECTORS, Context, find_signals
@@ -80,7 +80,7 @@ def test_a_fallback_is_neither_a_guess_nor_a_tie() -> None:
 
 @pytest.mark.parametrize(
     ("familiarity", "more", "found"),
-    [(0.3, {}, True), (0.46, {}, False), (None, {}, False), (0.3, {"overlay_entry": "abc"}, False)],
+    [(0.3, {}, True), (0.5, {}, False), (None, {}, False), (0.3, {"overlay_entry": "abc"}, False)],
 )
 def test_an_answer_to_something_unlike_all_training_is_doubtful(
     familiarity: float | None, more: dict[str, Any], found: bool
@@ -149,3 +149,25 @@ def test_signals_carry_redacted_text_stable_ids_and_weights_in_range() -> None:
     assert len({signal.signal_id for signal in first}) == len(first)
     assert all(0 < signal.weight <= 1 for signal in first)
     assert {signal.kind for signal in first} <= set(DETECTORS)
+
+
+@pytest.mark.parametrize(("mood", "found"), [(0.5, True), (0.9, True), (0.49, False), (None, False)])
+def test_an_answer_that_makes_frustrated_is_in_doubt(mood: float | None, found: bool) -> None:
+    after = fine("b", 30, frustration=mood)
+
+    assert kinds(fine("a", frustration=0.1), after) == ({"a": ["frustration"]} if found else {})
+    assert kinds(fine("a"), after) == ({"a": ["frustration"]} if found else {})
+
+
+def test_who_comes_angry_or_stays_so_says_nothing_about_the_answer() -> None:
+    assert kinds(fine("a", frustration=0.9)) == {}
+    assert kinds(fine("a", frustration=0.6), fine("b", 30, frustration=0.9)) == {}
+    assert kinds(turn("a"), fine("b", 30, frustration=0.9)).get("a") is None  # nothing was answered
+
+
+def test_frustration_alone_founds_no_gap() -> None:
+    turns = (fine("a"), fine("b", 30, frustration=0.9))
+    (signal,) = find_signals(Conversation("ann", turns), Context(SETTINGS, FakeEncoder()), PatternRedactor())
+
+    assert signal.weight < FAILED_WEIGHT
+    assert signal.evidence == "next message is frustrated at 0.90, this one at 0.00"
