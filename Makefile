@@ -34,7 +34,7 @@ bench-nlu: install  ## NLU against Rasa's own pipelines on BANKING77 and CLINC15
 	@$(PYTHON_BIN) -m benchmarks.nlu $(ARGS)
 
 bench-entities: install  ## entities on a held-out file
-	@$(PYTHON_BIN) -m benchmarks.entities $(ARGS)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.entities $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

@@ -27,33 +27,61 @@ stuck tear torn uncertain unsure wrong
 """
 TOPIC_WORDS = frozenset(_TOPICS.split())
 
-# What raises the frustration of a message, in shares of 1.
+# What raises the frustration of a message, in shares of 1: half is enough to call a customer frustrated.
 _NEGATIVE_WEIGHT = 0.6  # times the strength of the negative words
+# Polarity above which loudness is joy: "GREAT, thank you!!"
+_JOY = 0.3
+
+
+def _any_of(*phrases: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(phrases)})", re.IGNORECASE)
+
+
 _SIGNS: dict[str, tuple[float, re.Pattern[str]]] = {
-    "shouting": (0.3, re.compile(r"(?:\b[A-Z]{3,}\b\W*){2,}")),
+    "shouting": (0.5, re.compile(r"\b[A-Z]{2,}\W+[A-Z]{3,}\b|\b[A-Z]{3,}\W+[A-Z]{2,}\b")),
+    "loud punctuation": (0.2, re.compile(r"[!?]{3,}|\?!|!\?")),
     "punctuation": (0.15, re.compile(r"[!?]{2,}")),
+    "waiting": (0.35, _any_of(r"still (?:no|not|nothing|waiting|hasn'?t|haven'?t)\b")),
     "repetition": (
-        0.35,
-        re.compile(
-            r"\b(?:(?:second|third|fourth|fifth|\dth|umpteenth|hundredth) time|(?:\w+ )?times (?:now|already)|"
-            r"again and again|over and over|how (?:many|often)(?: more)? times|keeps? (?:on )?\w+ing me|"
-            r"already (?:told|said|asked|explained|sent|wrote)|still (?:no|not|nothing|waiting|hasn'?t|haven'?t))\b",
-            re.IGNORECASE,
+        0.5,
+        _any_of(
+            r"(?:second|third|fourth|fifth|\d+(?:nd|rd|th)|umpteenth|hundredth) time\b",
+            r"(?:\w+ )?times (?:now|already)\b",
+            r"(?:ask|tell|told|call|writ|wrote|email|mail|explain)\w*\b.{0,30}\btimes\b",
+            r"how (?:many|often)(?: more)? times",
+            r"again and again|over and over|every single time|again\s?[?!]",
+            r"the same \w{0,10} ?(?:answer|reply|link|question)",
+            r"keeps? (?:on )?\w+ing me\b",
+            r"already (?:told|said|asked|explained|sent|wrote)\b",
+        ),
+    ),
+    "impatience": (
+        0.5,
+        _any_of(
+            r"(?:are|r) (?:you|u) (?:even|deaf|blind|kidding|serious)|(?:going|goes) nowhere",
+            r"tak(?:ing|es|en) (?:so|too|way too) long|taking (?:forever|ages)",
+            r"(?:losing|lost|out of) (?:my )?patience|thanks for nothing|wast(?:e|ed|ing) (?:of )?(?:my|our)\b",
+            r"(?:i'?m|i am) (?:so )?done with (?:you|this)|stop (?:sending|giving|asking|telling) me",
+            r"no ?(?:body|one) (?:ever |even )?(?:cares?|answers?|helps?|replies|listens)",
+            r"any ?(?:body|one) (?:there|home)\s?[?!]{2,}",
         ),
     ),
     "strong words": (
         0.5,
-        re.compile(
-            r"\b(?:ridiculous|unacceptable|useless|disgrace(?:ful)?|outrag\w+|joke|fed up|sick (?:of|and tired)|"
-            r"had enough|"
-            r"waste of (?:my )?(?:time|money)|never again|worst|pathetic|appalling|disgust\w+|furious|scam\w*|rip.?off|"
-            r"for (?:god|christ|heaven)'?s sake|wtf|ffs|omfg|bull\w*|damn|crap|shit\w*|f[u*]+c?k\w*|lawyer|"
-            r"what is wrong with you|are you kidding|seriously\?)",
-            re.IGNORECASE,
+        _any_of(
+            r"ridiculous|unacceptable|useless|unbelievable|disgrac\w+|outrag\w+|joke\b|fed up|sick (?:of|and tired)",
+            r"had enough|never again|never (?:order|buy|shopp?)\w* (?:\w+ ){0,2}again|worst\b|pathetic|appall\w+",
+            r"disgust\w+|furious|angry|annoy(?:ed|ing)|frustrat\w+|terrible|horrible|awful|stupid|idiot\w*|incompetent",
+            r"rude\b|liars?\b",
+            r"(?:rubbish|garbage|trash)(?! (?:bin|can|bag))|i hate (?:this|you|your)|scam\w*|rip.?off|shame on",
+            r"for (?:god|christ|heaven)'?s sake|(?:what|where|why|how|who) the (?:hell|heck)|wtf|ffs|omfg|damn|crap",
+            r"shit\w*|bullsh\w+|f[u*]+c?k\w*|lawyer|what is wrong with you|seriously\?",
         ),
     ),
     "angry emoji": (0.5, re.compile("[😠😡🤬👿🖕😤]")),
 }
+# Signs of loudness only.
+_TONE = frozenset({"shouting", "loud punctuation", "punctuation"})
 
 
 @DefaultV1Recipe.register(DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR, is_trainable=False)
@@ -61,9 +89,12 @@ class Sentiment(GraphComponent):
     """Writes the message property `sentiment`, for actions and for mining; it changes no intent.
 
     - `polarity`: from -1 (negative) to 1, by VADER's lexicon without the words that only name a customer's topic;
-    - `frustration`: from 0 to 1, from negative words, shouting, repetition, strong words and emoji;
+    - `frustration`: from 0 to 1, from negative words, shouting, waiting, repetition, impatience, strong words, emoji;
     - `frustrated`: whether that reaches the option `frustrated_from`;
     - `signs`: what raised it, by name.
+
+    It errs towards calm. On 433 messages by somebody who knew nothing of it (tests/data/frustration_second.yml), 10 of
+    17 frustrated customers are noticed and one of 416 others is taken for one.
     """
 
     @staticmethod
@@ -106,7 +137,11 @@ class Sentiment(GraphComponent):
             return {"polarity": 0.0, "frustration": 0.0, "frustrated": False, "signs": []}
         analyzer = _analyzer(frozenset(word.lower() for word in self._config["topic_words"]))
         polarity = float(analyzer.polarity_scores(text)["compound"])
-        signs = [name for name, (_, pattern) in _SIGNS.items() if pattern.search(text)]
+        signs = [
+            name
+            for name, (_, pattern) in _SIGNS.items()
+            if pattern.search(text) and not (name in _TONE and polarity > _JOY)
+        ]
         raised = sum(_SIGNS[name][0] for name in signs)
         frustration = round(min(1.0, raised + _NEGATIVE_WEIGHT * max(0.0, -polarity)), 3)
         return {
