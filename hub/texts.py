@@ -221,9 +221,9 @@ SIGNAL_KINDS = {
     "negative_feedback": "Thumbs down or a complaint",
     "handoff": "Handed to a person",
     "backend_failure": "A service failed",
-    "frustration": "frustrated after the answer",
-    "unfamiliar": "like nothing it was trained on",
-    "clarification": "had to ask what was meant",
+    "frustration": "Frustrated after the answer",
+    "unfamiliar": "Like nothing it was trained on",
+    "clarification": "Had to ask what was meant",
 }
 
 
