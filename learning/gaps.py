@@ -24,6 +24,7 @@ from learning.vectors import Vectors
 SHRINKAGE = 0.05  # measured on CLINC150: less lets rare directions explode, more forgets the labels
 NEIGHBOURS = 5  # known examples that vote on an intent
 AGREEMENT = 4  # of them that must name the same intent
+FOUNDERS = 2  # people who were clearly not understood; one may have mistyped
 MAX_CLUSTERED = 5000  # average linkage holds n^2/2 distances: 5,000 messages are 100 MB
 
 
@@ -123,16 +124,10 @@ def group_turns(
         if turns
     }
     open_rows = _join(open_rows, ordered, whitened, blocks, settings, members)
-    failed = [row for row in open_rows if ordered[row].weight >= FAILED_WEIGHT]
-    new_blocks: dict[str, Vectors] = {}
-    for cluster in _clusters(failed[-MAX_CLUSTERED:], ordered, whitened, settings):
-        gap_id = content_id("gap", min(ordered[row].turn_id for row in cluster))
+    for rows in _new_needs(open_rows, ordered, whitened, settings):
+        gap_id = content_id("gap", min(ordered[row].turn_id for row in rows if ordered[row].weight >= FAILED_WEIGHT))
         founded[gap_id] = GapKind.NEW_NEED
-        new_blocks[gap_id] = whitened[cluster]
-        members.update((ordered[row].turn_id, gap_id) for row in cluster)
-    # What is only doubtful founds nothing, but belongs to a need that others failed with.
-    left = [row for row in open_rows if ordered[row].turn_id not in members]
-    _join(left, ordered, whitened, new_blocks, settings, members)
+        members.update((ordered[row].turn_id, gap_id) for row in rows)
     return Grouping(members, founded)
 
 
@@ -177,20 +172,50 @@ def _mean_distances(vectors: Vectors, block: Vectors) -> Vectors:
     return np.asarray(np.sqrt(np.maximum(2 - 2 * vectors @ block.T, 0)).mean(axis=1))
 
 
-def _clusters(
+def _new_needs(
     rows: list[int], turns: Sequence[FailedTurn], whitened: Vectors, settings: GapSettings
 ) -> list[list[int]]:
-    """Return average-linkage clusters with enough different people; the rest is noise."""
-    if len(rows) < max(settings.min_people, 2):
+    """Return groups of rows that enough different people are behind; the rest is noise.
+
+    Only clear failures found a group (average linkage), at least two people's. A turn that is merely doubtful joins
+    it and counts: where two people were not understood, a third was probably answered beside the point.
+    """
+    failed = [row for row in rows if turns[row].weight >= FAILED_WEIGHT][-MAX_CLUSTERED:]
+    if len(failed) < FOUNDERS:
         return []
-    tree = linkage(whitened[rows], method="average", metric="euclidean")
+    tree = linkage(whitened[failed], method="average", metric="euclidean")
     labels = fcluster(tree, settings.join_distance, criterion="distance")
     clusters: dict[int, list[int]] = {}
-    for row, label in zip(rows, labels, strict=True):
+    for row, label in zip(failed, labels, strict=True):
         clusters.setdefault(int(label), []).append(row)
-    return [
-        cluster for cluster in clusters.values() if len({turns[row].sender for row in cluster}) >= settings.min_people
-    ]
+    seeds = [cluster for cluster in clusters.values() if _people(cluster, turns) >= FOUNDERS]
+    grown = _grow(seeds, rows, turns, whitened, settings)
+    enough = [group for group in grown if _people(group, turns) >= settings.min_people]
+    # Whoever was in a group that came to nothing is free again.
+    return _grow(enough, rows, turns, whitened, settings)
+
+
+def _grow(
+    groups: Sequence[Sequence[int]],
+    rows: Sequence[int],
+    turns: Sequence[FailedTurn],
+    whitened: Vectors,
+    settings: GapSettings,
+) -> list[list[int]]:
+    """Let the rows that are in no group join the group that they are near to."""
+    taken = {row for group in groups for row in group}
+    blocks = {str(number): whitened[list(group)] for number, group in enumerate(groups)}
+    joined: dict[str, str] = {}
+    _join([row for row in rows if row not in taken], turns, whitened, blocks, settings, joined)
+    grown = [list(group) for group in groups]
+    for row in rows:
+        if turns[row].turn_id in joined:
+            grown[int(joined[turns[row].turn_id])].append(row)
+    return [sorted(group) for group in grown]
+
+
+def _people(rows: Sequence[int], turns: Sequence[FailedTurn]) -> int:
+    return len({turns[row].sender for row in rows})
 
 
 def cap_senders(turns: Sequence[FailedTurn], most: int) -> list[FailedTurn]:
