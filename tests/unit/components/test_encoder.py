@@ -217,3 +217,13 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(OSError, match="disk full"):
         module.write_atomically(tmp_path / "file", b"data")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_order_number_stands_for_all() -> None:
+    texts = ["where is order 10342", "where is order #18888", "where is order <ORDER_1>", "where is order 12"]
+
+    vectors = encoder().encode(texts)
+
+    assert np.allclose(vectors[0], vectors[1])
+    assert np.allclose(vectors[0], vectors[2])
+    assert not np.allclose(vectors[0], vectors[3])
