@@ -9,6 +9,7 @@ from hub.decisions import NOT_LIVE_YET, OPEN_STATES
 from hub.forms import fingerprint
 from learning.model import (
     FALLBACK_INTENT,
+    LOW_SCORE,
     Entry,
     Gap,
     Priority,
@@ -19,7 +20,6 @@ from learning.model import (
 )
 from learning.pipeline import LIVE, Loop
 
-LOW_SCORE = 60  # a score under it carries a warning, as on the command line
 MESSAGES_SHOWN = 50  # more are not read before a decision
 WATCHED_SHOWN = 20  # gaps without a proposal are for orientation only
 ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}

@@ -17,10 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from learning.metrics import Status
-from learning.model import Gap, Proposal, ProposalKind
+from learning.model import LOW_SCORE, Gap, Proposal, ProposalKind
 from learning.retrain import RetrainReport
-
-WARN_BELOW = 60  # a score under it carries a warning
 
 out = Console(highlight=False, soft_wrap=True)
 
@@ -68,7 +66,7 @@ def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
         table.add_column(heading, justify="right" if heading in ("score", "people") else "left", no_wrap=not narrow)
     for proposal in proposals:
         gap = gaps[proposal.gap_id]
-        score = f"{proposal.score}{' !' if proposal.score < WARN_BELOW else ''}"
+        score = f"{proposal.score}{' !' if proposal.score < LOW_SCORE else ''}"
         example = proposal.examples[0] if proposal.examples else ""
         table.add_row(
             *(proposal.proposal_id[:8], proposal.state.value, score, str(proposal.people), gap.priority.value),
@@ -87,8 +85,8 @@ def show_proposal(proposal: Proposal, gap: Gap) -> None:
     )
     parts = ", ".join(f"{part.name} {part.value:.2f} x {part.share:.2f}" for part in proposal.score_parts)
     out.print(f"score: {proposal.score} of 100 ({parts}); a prior by hand, not yet calibrated on decisions")
-    if proposal.score < WARN_BELOW:
-        out.print(f"[yellow]warning: the score is under {WARN_BELOW}; read the examples closely[/yellow]")
+    if proposal.score < LOW_SCORE:
+        out.print(f"[yellow]warning: the score is under {LOW_SCORE}; read the examples closely[/yellow]")
     if proposal.replay:
         result = proposal.replay
         out.print(f"replay: fixes {result.fixed} of {result.failures}, breaks {result.broken} of {result.successes}")

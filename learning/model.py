@@ -14,6 +14,7 @@ DEFAULT_FALLBACK_ACTION = "action_default_fallback"  # what Rasa runs when no po
 SERVICE_KINDS = frozenset({"backend_failure"})
 # Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
 FAILED_WEIGHT = 0.5
+LOW_SCORE = 60  # a proposal under it carries a warning wherever it is shown
 
 
 def content_id(*parts: object) -> str:
