@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean bench-nlu bench-entities
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,8 +33,17 @@ check: install  ## lint, types, import rules
 bench-nlu: install  ## NLU against Rasa's own pipelines on BANKING77 and CLINC150
 	@$(PYTHON_BIN) -m benchmarks.nlu $(ARGS)
 
+bench-mining: install  ## mining: events per second against a bare loop and Rasa's own tools
+	@$(PYTHON_BIN) -m benchmarks.mining $(ARGS)
+
 bench-entities: install  ## entities on a held-out file
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.entities $(ARGS)
+
+bench-privacy: install  ## personal data found, taken by mistake, and the time it takes
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.privacy $(ARGS)
+
+bench-gaps: install  ## how many hidden needs mining finds, against other ways of grouping
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 5 $(PYTHON_BIN) -m benchmarks.gaps $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

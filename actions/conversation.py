@@ -23,7 +23,7 @@ FALLBACK_INTENT = "nlu_fallback"
 ANSWER = "answer"  # entity: the retrieval key that a button asks for
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its buttons, in order; mining reads it
 
-ORDER_NUMBER = re.compile(r"#?(1\d{4})")
+ORDER_NUMBER = re.compile(r"#?(1\d) ?(\d{3})")
 EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 TICKET_REFERENCE = re.compile(r"\bT-?(\d{3,10})\b", re.IGNORECASE)
 LONGEST_BODY = 3_500  # the shop takes 4,000 characters; the rest is for the heading
@@ -39,9 +39,9 @@ def text_slot(tracker: Tracker, name: str) -> str | None:
 
 
 def clean_order_number(value: object) -> str | None:
-    """The five digits of an order number, without the hash sign."""
+    """The five digits of an order number, without the hash sign or a space behind the second."""
     match = ORDER_NUMBER.fullmatch(str(value).strip())
-    return match.group(1) if match else None
+    return match.group(1) + match.group(2) if match else None
 
 
 def clean_email(value: object) -> str | None:

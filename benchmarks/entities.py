@@ -1,15 +1,18 @@
 """`make bench-entities`: how well order numbers, emails, dates, money and products are found, and what that costs.
 
 The extractors of config.yml are trained on data/ and asked through Rasa's own graph about messages that were never
-trained on, each marked by hand. An entity counts as found if kind, start and end are right. Two files are told apart:
+trained on, each marked by hand. An entity counts as found if kind, start and end are right. Three files are told apart:
 `entities.yml` was written for this benchmark, by the author of the extractors but before them; the messages of
 `second_author.yml` were written by somebody else, before there were such entities, which makes it the harder and the
-fairer one; it was marked by correcting what the extractors had found.
+fairer one; it was marked by correcting what the extractors had found; `third_author.yml` was written and marked by
+somebody who had not seen the rules, after the others.
 
 F1 on the first run, before anything was changed because of it: `entities.yml` date 100, email 100, money 96.4,
 order_number 100, product 99.1 %; `second_author.yml` 92.3, 100, 75.0 (3 of 5), 100, 83.8 %. Then products became
 composable ("garden" + "shears"), amounts may be in words or negative, and spaCy was added. Product words that were
-missed there stay missed: they are not added to the training data, or the file would no longer tell anything.
+missed there stay missed: they are not added to the training data, or the file would no longer tell anything. The first
+run of `third_author.yml`: 100, 100, 97.7, 89.1 and 91.3 %; then order numbers may be written "10 342", and a number
+after "zip", "code" or "error" is none.
 """
 
 from __future__ import annotations

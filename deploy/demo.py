@@ -119,7 +119,7 @@ def mine(story: Story) -> str:
     store = story.app.loop.store
     wanted = set(story.cast.unknown)
     redacted = {story.app.loop.redactor.redact(text) for text in wanted}
-    turns_of = store.turns_of_gaps()
+    turns_of = {gap_id: store.turns_of_gap(gap_id) for gap_id in store.gaps()}
     best = max(turns_of, key=lambda gap: sum(turn.text in redacted for turn in turns_of[gap]), default="")
     members = turns_of.get(best, [])
     grouped = sum(turn.text in redacted for turn in members)

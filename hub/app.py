@@ -21,7 +21,7 @@ from hub.login_limit import LoginLimit
 from hub.rendering import Renderer
 from hub.settings import HubSettings
 from learning.errors import EvergreenError, NotFound, PublishError, ReviewError
-from learning.pipeline import Loop
+from learning.loop import Loop
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from hub.forms import Form
 from hub.login_limit import LoginLimit
 from hub.rendering import Renderer
 from hub.settings import HubSettings
-from learning.pipeline import Loop
+from learning.loop import Loop
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def defer(request: Request) -> Response:
     """Put a proposal off."""
 
     def read(hub: Hub, found: Proposal, form: Form, at: datetime) -> Decision:
-        turns = len(hub.loop.store.gaps()[found.gap_id].turn_ids)
+        turns = hub.loop.store.gap(found.gap_id).turns
         return forms.deferral(found, form, turns, user_of(request), at)
 
     return _decide(request, read)

@@ -23,7 +23,7 @@ LOGIN_WAIT = "Too many attempts. Wait {minutes} minutes and try again."
 
 # Inbox
 WAITING = "Waiting for you"
-WAITING_INTRO = "Critical needs first, then by score."
+WAITING_INTRO = "Critical needs first, then by people, cost and trend."
 NOTHING_WAITS = "Nothing waits for a decision."
 NOTHING_WAITS_NEXT = "New conversations are read every {minutes} minutes."
 DEFERRED = "Put off"
@@ -33,6 +33,8 @@ WATCHED = "Being watched"
 WATCHED_INTRO = "Needs that were seen, but have no proposal yet."
 WATCHED_PEOPLE = "{missing} more needed for a proposal"
 WATCHED_OTHER = "no proposal yet"
+WATCHED_ANSWER = "understood, but the answer does not help"
+CAME_BACK = "came back"
 SCORE = "Score"
 SCORE_OF = "Score {score} of 100"
 LOW_SCORE = "low"
@@ -45,6 +47,7 @@ MORE_WATCHED = "{count} more are not shown."
 MESSAGES = "What people wrote"
 MESSAGES_INTRO = "Personal data was taken out before anything was kept."
 MESSAGES_SHOWN = "The newest {shown} of {total}."
+TRIED = "What was tried before:"
 NO_MESSAGES = "The messages behind this are no longer kept."
 PERSON = "Person {number}"
 UNDERSTOOD_AS = "understood as {intent}"
@@ -224,6 +227,9 @@ SIGNAL_KINDS = {
     "frustration": "Frustrated after the answer",
     "unfamiliar": "Like nothing it was trained on",
     "clarification": "Had to ask what was meant",
+    "abandonment": "Left after the answer",
+    "repeated_question": "Asked the same again later",
+    "low_satisfaction": "An answer that few like",
 }
 
 

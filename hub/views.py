@@ -7,6 +7,8 @@ from datetime import datetime
 
 from hub.decisions import NOT_LIVE_YET, OPEN_STATES
 from hub.forms import fingerprint
+from learning.history import Tried, tried_for
+from learning.loop import Loop
 from learning.model import (
     FALLBACK_INTENT,
     LOW_SCORE,
@@ -18,8 +20,9 @@ from learning.model import (
     ProposalState,
     Release,
 )
-from learning.pipeline import LIVE, Loop
+from learning.pipeline import LIVE
 
+MESSAGES_READ = 1000  # newest messages of a gap, so that people keep their numbers while it grows a little
 MESSAGES_SHOWN = 50  # more are not read before a decision
 WATCHED_SHOWN = 20  # gaps without a proposal are for orientation only
 ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
@@ -87,6 +90,7 @@ class Detail:
     messages: tuple[Message, ...]
     total_messages: int
     gap_turns: int
+    tried: tuple[Tried, ...]
 
 
 @dataclass(frozen=True)
@@ -113,15 +117,14 @@ def read_inbox(loop: Loop) -> Inbox:
     proposals = loop.store.proposals()
     items = sorted(
         (Item(proposal, gaps[proposal.gap_id]) for proposal in proposals if proposal.state in OPEN_STATES),
-        key=lambda item: (ORDER[item.gap.priority], -item.proposal.score, -item.gap.people, item.proposal.proposal_id),
+        key=lambda item: (ORDER[item.gap.priority], -item.gap.rank, -item.proposal.score, item.proposal.proposal_id),
     )
     proposed = {proposal.gap_id for proposal in proposals}
     others = sorted(
         (gap for gap in gaps.values() if gap.gap_id not in proposed),
-        key=lambda gap: (ORDER[gap.priority], -gap.people, gap.gap_id),
+        key=lambda gap: (ORDER[gap.priority], -gap.rank, gap.gap_id),
     )
     shown = others[:WATCHED_SHOWN]
-    turns = loop.store.turns_of_gaps() if shown else {}
     least = loop.settings.gaps.min_people
     return Inbox(
         waiting=tuple(item for item in items if item.proposal.state is ProposalState.PENDING),
@@ -129,7 +132,7 @@ def read_inbox(loop: Loop) -> Inbox:
         watched=tuple(
             Watched(
                 gap,
-                example=turns[gap.gap_id][-1].text if turns.get(gap.gap_id) else "",
+                example=_newest_text(loop, gap),
                 missing=max(0, least - gap.people),
             )
             for gap in shown
@@ -140,8 +143,8 @@ def read_inbox(loop: Loop) -> Inbox:
 
 def read_detail(loop: Loop, proposal: Proposal) -> Detail:
     """Return a proposal with the newest messages of its gap."""
-    gap = loop.store.gaps()[proposal.gap_id]
-    turns = sorted(loop.store.turns_of_gaps().get(gap.gap_id, []), key=lambda turn: (turn.at, turn.turn_id))
+    gap = loop.store.gap(proposal.gap_id)
+    turns = loop.store.turns_of_gap(gap.gap_id, newest=MESSAGES_READ)
     person: dict[str, int] = {}
     for turn in turns:
         person.setdefault(turn.sender, len(person) + 1)
@@ -154,9 +157,15 @@ def read_detail(loop: Loop, proposal: Proposal) -> Detail:
         seen=fingerprint(proposal),
         is_open=proposal.state in OPEN_STATES,
         messages=tuple(messages[:MESSAGES_SHOWN]),
-        total_messages=len(messages),
-        gap_turns=len(gap.turn_ids),
+        total_messages=gap.turns,
+        gap_turns=gap.turns,
+        tried=tuple(one for one in tried_for(loop, [gap])[gap.gap_id] if one.proposal_id != proposal.proposal_id),
     )
+
+
+def _newest_text(loop: Loop, gap: Gap) -> str:
+    newest = loop.store.turns_of_gap(gap.gap_id, newest=1)
+    return newest[0].text if newest else ""
 
 
 def read_releases(loop: Loop) -> Releases:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
-import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +14,8 @@ from rich.markup import escape
 from learning import console, pipeline
 from learning.bootstrap import App, build, utc_now
 from learning.errors import EvergreenError, ReviewError
+from learning.forget_cli import forget_command
+from learning.gaps_cli import gaps_cli
 from learning.metrics import read_status
 from learning.model import Action, Decision, ProposalState
 from learning.nlu_cli import nlu_cli
@@ -36,7 +36,9 @@ audit_cli = typer.Typer(
 )
 cli.add_typer(review_cli, name="review")
 cli.add_typer(audit_cli, name="audit")
+cli.add_typer(gaps_cli, name="gaps")
 cli.add_typer(nlu_cli, name="nlu")
+cli.command("forget")(forget_command)
 
 AS_JSON = typer.Option(False, "--json", help="Print JSON for programs.")
 WHO = typer.Option(None, "--who", help="Reviewer's name in the records.  [default: the user's name]")
@@ -98,7 +100,7 @@ def show(ctx: typer.Context, proposal: str = ID, json: bool = AS_JSON) -> None:
     if json:
         console.print_json(found)
     else:
-        console.show_proposal(found, store.gaps()[found.gap_id])
+        console.show_proposal(found, store.gap(found.gap_id))
 
 
 @review_cli.command()
@@ -115,7 +117,7 @@ def approve(
     decision = Decision(
         proposal_id=proposal,
         action=Action.EDIT if edited else Action.APPROVE,
-        who=who or _user(),
+        who=who or console.user(),
         at=utc_now(),
         answer=answer,
         label=_label(name),
@@ -149,7 +151,7 @@ def edit(
     decision = Decision(
         proposal_id=found.proposal_id,
         action=Action.EDIT,
-        who=who or _user(),
+        who=who or console.user(),
         at=utc_now(),
         answer=answer,
         label=None if name == found.label else _label(name),
@@ -167,7 +169,7 @@ def reject(
     json: bool = AS_JSON,
 ) -> None:
     """Reject a proposal; it does not come back."""
-    _decide(ctx, Decision(proposal, Action.REJECT, who or _user(), utc_now(), reason=reason), json)
+    _decide(ctx, Decision(proposal, Action.REJECT, who or console.user(), utc_now(), reason=reason), json)
 
 
 @review_cli.command()
@@ -184,11 +186,11 @@ def defer(
     """Put a proposal off until a date or until its volume doubles."""
     app = _app(ctx)
     found = app.loop.store.proposal(proposal)
-    turns = len(app.loop.store.gaps()[found.gap_id].turn_ids)
+    turns = app.loop.store.gap(found.gap_id).turns
     decision = Decision(
         proposal_id=found.proposal_id,
         action=Action.DEFER,
-        who=who or _user(),
+        who=who or console.user(),
         at=utc_now(),
         defer_until=until.replace(tzinfo=timezone.utc) if until else None,
         defer_turns=2 * turns if until_doubled else None,
@@ -246,7 +248,7 @@ def withdraw(
 ) -> None:
     """Take a published entry back at once: its examples, its answer and its file on the branch."""
     app = _app(ctx)
-    label = pipeline.withdraw(app.loop, entry, who or _user(), reason)
+    label = pipeline.withdraw(app.loop, entry, who or console.user(), reason)
     console.out.print(f"{label} is withdrawn.")
     commit, problem = _write_branch(app)
     if problem:
@@ -331,13 +333,6 @@ def _edit_in_editor(
     name, _, given = head.partition("\nanswer:")
     kept = tuple(line[2:].strip() for line in tail.splitlines() if line.startswith("- ") and line[2:].strip())
     return name.removeprefix("name:").strip() or label, given.strip() or None, kept
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container without a passwd entry
-        return f"uid-{os.getuid()}"
 
 
 def run() -> None:

@@ -9,14 +9,19 @@ from pathlib import Path
 
 from learning.adapters.encoder import OnnxEncoder
 from learning.adapters.git_branch import GitBranch
+from learning.adapters.presidio_redactor import PresidioRedactor
 from learning.adapters.project import LEARNED_FOLDER, Project
 from learning.adapters.rasa_nlu import RasaNlu
 from learning.adapters.rasa_server import RasaServer
 from learning.adapters.store import Store
+from learning.adapters.tracker_erasure import SqlTrackerEraser
 from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
-from learning.pipeline import Loop
-from learning.privacy import PatternRedactor
+from learning.loop import Loop
 from learning.settings import Settings, load_settings
+
+
+# Texts whose vectors are kept in memory (4.6 kB each): every proposal is replayed on the same messages.
+ENCODED_KEPT = 5000
 
 
 def utc_now() -> datetime:
@@ -38,8 +43,8 @@ class App:
             settings=settings,
             store=Store(settings.store.url),
             open_tracker=self.open_tracker,
-            encoder=OnnxEncoder(),
-            redactor=PatternRedactor(),
+            encoder=OnnxEncoder(cache_size=ENCODED_KEPT),
+            redactor=PresidioRedactor(),
             project=Project(settings),
             host=GitBranch(settings.root, settings.review.branch, f"{settings.project.data}/{LEARNED_FOLDER}"),
             now=utc_now,
@@ -59,8 +64,14 @@ class App:
 
     def open_tracker(self) -> SqlTrackerEvents:
         """Open the tracker store that `endpoints.yml` names."""
-        endpoints = self.settings.path(self.settings.project.endpoints)
-        return SqlTrackerEvents(tracker_url(endpoints, self.settings.root))
+        return SqlTrackerEvents(self._tracker_url())
+
+    def open_eraser(self) -> SqlTrackerEraser:
+        """Open the same store to delete a sender's events."""
+        return SqlTrackerEraser(self._tracker_url())
+
+    def _tracker_url(self) -> str:
+        return tracker_url(self.settings.path(self.settings.project.endpoints), self.settings.root)
 
 
 def build(root: Path = Path(".")) -> App:

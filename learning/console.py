@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +23,14 @@ from learning.model import LOW_SCORE, Gap, Proposal, ProposalKind
 from learning.retrain import RetrainReport
 
 out = Console(highlight=False, soft_wrap=True)
+
+
+def user() -> str:
+    """Return the name of whoever runs this, for the records."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return f"uid-{os.getuid()}"
 
 
 def print_json(value: object) -> None:
@@ -130,11 +140,15 @@ def show_status(status: Status) -> None:
         out.print(
             f"               little data yet: {status.missing_conversations} conversations are missing for firm numbers"
         )
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(status.outcomes.items()))
+    if outcomes:
+        out.print(f"               {outcomes}")
     signals = ", ".join(f"{kind} {count}" for kind, count in sorted(status.signals.items()))
     out.print(f"signals        {signals or 'none'}")
     out.print(f"gaps           {len(status.gaps)}")
     for gap in status.gaps[:10]:
-        out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {escape(gap.name)}")
+        came_back = "  came back" if gap.is_reopened else ""
+        out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {escape(gap.name)}{came_back}")
     proposals = ", ".join(f"{state} {count}" for state, count in sorted(status.proposals.items()))
     out.print(f"proposals      {proposals or 'none'}")
     out.print(

@@ -1,191 +1,307 @@
-"""Events of the tracker store become conversations: turns with what was understood and what was answered."""
+"""Events of the tracker store become conversations: one session each, with its turns and how it ended.
+
+A session begins with the first real message of a customer (a pressed button or `/greet` is none: it steers the
+dialogue, but could not be misunderstood). It ends
+
+- where Rasa starts a new session (`action_session_start`),
+- before a message, typed or pressed, that comes after more than `conversations.idle_minutes` of silence of both
+  sides, or
+- after `LONGEST_SESSION` events, so that what never ends is read in pieces.
+
+A slot or an action never begins one: a late thumb belongs to the session before. What lies between a session's
+end and the next real message belongs to no conversation. Where sessions end depends on nothing before the session's
+first event, so that reading may begin at any session.
+
+How a session ended, in this order:
+
+- *open*: its last message is younger than `conversations.idle_minutes`; it may go on.
+- *escalated*: a person was asked for (`person_intents`, typed or pressed), an offered one was accepted
+  (slot `offer` is `person`, then one of `affirm_intents`), or a hand-over ran (`handoff_actions`). The reason is what
+  came right before: `service_failed`, `not_understood`, `dissatisfied` (an answer so far was rated down), or `asked`.
+- *abandoned*: the customer left right after something that did not help. The reason is `service_failed`,
+  `not_understood`, `rated_down`, `unanswered_question` (a form was waiting for its answer), or `doubtful_answer`
+  (intent under `signals.low_confidence`, or text under `signals.unfamiliar`, and not rated up).
+- *resolved*: none of these. The bot's own account: nobody asked the customer.
+"""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any
+from datetime import datetime, timezone
 
-from learning.model import Conversation, RawEvent, Turn, content_id, sender_key
+from learning.events import CSAT_SLOT, FEEDBACK_SLOT, OFFER_SLOT, SERVICE_SLOT
+from learning.model import (
+    ActionEvent,
+    BotEvent,
+    Conversation,
+    Event,
+    Outcome,
+    SlotEvent,
+    Turn,
+    UserEvent,
+    content_id,
+)
+from learning.settings import ConversationSettings, Settings
 
-RANKING_KEPT = 5  # deeper runners-up have never explained a failure
-FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
-SERVICE_SLOT = "backend_failure"  # name of the service that an action could not reach
-CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
 SESSION_START = "action_session_start"  # begins a new session, and sets the slots that are carried over again
+LONGEST_SESSION = 5_000  # events, about 700 turns: bounds what a message on top of an endless session costs
 THUMBS = {"up": 1, "down": -1}
-CHANNEL_LENGTH = 64  # characters; the learning database keeps no longer names
+BEST_CSAT = 5
+OFFERS_PERSON = "person"  # value of the slot `offer`
+FIRST_STAMP = 1e9  # seconds since 1970 (the year 2001): smaller ids of messages are no times but counters
 
 
-@dataclass
+def split(events: Sequence[Event], settings: ConversationSettings) -> list[Sequence[Event]]:
+    """Return the sessions of one sender, each with its events; `events` are in row order."""
+    idle = 60.0 * settings.idle_minutes
+    sessions: list[Sequence[Event]] = []
+    start, last_message = -1, 0.0
+    for position, event in enumerate(events):
+        said = isinstance(event, UserEvent)
+        if start >= 0 and (
+            position - start >= LONGEST_SESSION
+            or (said and event.at - last_message > idle)
+            or (isinstance(event, ActionEvent) and event.name == SESSION_START)
+        ):
+            sessions.append(events[start:position])
+            start = -1
+        if said or isinstance(event, BotEvent):
+            last_message = event.at
+        if start < 0 and isinstance(event, UserEvent) and not _is_command(event.text):
+            start = position
+    if start >= 0:
+        sessions.append(events[start:])
+    return sessions
+
+
+def build(sender: str, events: Sequence[Event], now: datetime, settings: Settings) -> Conversation:
+    """Return one session as a conversation; `sender` is the pseudonym, `events` are one part of `split`."""
+    session = _Session(sender, settings.conversations, events[0].at)
+    for event in events:
+        session.add(event)
+    turns = tuple(draft.turn() for draft in session.drafts)
+    last_at = datetime.fromtimestamp(session.last_message, tz=timezone.utc)
+    outcome, reason = _judge(session, turns[-1], settings)
+    if (now - last_at).total_seconds() < 60 * settings.conversations.idle_minutes:
+        outcome, reason = Outcome.OPEN, ""
+    return Conversation(
+        conversation_id=content_id("conversation", turns[0].turn_id),
+        sender=sender,
+        turns=turns,
+        started=turns[0].at,
+        last_at=last_at,
+        first_row=events[0].row_id,
+        last_row=events[-1].row_id,
+        outcome=outcome,
+        reason=reason,
+    )
+
+
+def _judge(session: _Session, last: Turn, settings: Settings) -> tuple[Outcome, str]:
+    """Return how a session that is over ended, and why if not well; see the module's docstring for the rules."""
+    if session.escalated:
+        return Outcome.ESCALATED, session.escalated
+    typed = session.current is not None  # what was pressed after the last turn could not be misunderstood
+    signals = settings.signals
+    doubtful = last.confidence < signals.low_confidence or (
+        last.familiarity is not None and last.familiarity < signals.unfamiliar and last.overlay_entry is None
+    )
+    if session.service_down:
+        return Outcome.ABANDONED, "service_failed"
+    if typed and last.is_fallback:
+        return Outcome.ABANDONED, "not_understood"
+    if last.rating < 0:
+        return Outcome.ABANDONED, "rated_down"
+    if session.form:
+        return Outcome.ABANDONED, "unanswered_question"
+    if typed and doubtful and last.rating <= 0 and not last.answers_form:
+        return Outcome.ABANDONED, "doubtful_answer"
+    return Outcome.RESOLVED, ""
+
+
+@dataclass(slots=True)
 class _Draft:
     """A turn while its events come in."""
 
     turn_id: str
-    event: RawEvent
+    event: UserEvent
+    form: str  # that was asking when the message came
     reply: list[str] = field(default_factory=list)
     actions: list[str] = field(default_factory=list)
     thumbs: dict[str, int] = field(default_factory=dict)
     failed_service: str | None = None
-    choices: dict[str, str] = field(default_factory=dict)  # payload of a button -> the label it stands for
+    choices: Mapping[str, str] = field(default_factory=dict)  # payload of a button -> the label it stands for
     clarified: str | None = None
+    csat: int | None = None
+    led_to_person: bool = False
 
     def turn(self) -> Turn:
-        data = self.event.data
-        parsed = _mapping(data.get("parse_data"))
-        intent = _mapping(parsed.get("intent"))
+        said = self.event
         return Turn(
             turn_id=self.turn_id,
-            text=_text(data.get("text")),
-            at=self.event.at,
-            intent=_full_label(parsed, _text(intent.get("name"))),
-            confidence=_number(intent.get("confidence")),
-            ranking=_ranking(parsed.get("intent_ranking")),
+            text=said.text,
+            at=datetime.fromtimestamp(said.at, tz=timezone.utc),
+            intent=said.intent,
+            confidence=said.confidence,
+            ranking=said.ranking,
             reply=tuple(self.reply),
             actions=tuple(self.actions),
-            channel=_text(data.get("input_channel"))[:CHANNEL_LENGTH],
-            familiarity=_share(_mapping(parsed.get("out_of_scope")).get("similarity")),
-            frustration=_share(_mapping(parsed.get("sentiment")).get("frustration")),
-            overlay_entry=_text(_mapping(parsed.get("overlay")).get("entry_id")) or None,
+            channel=said.channel,
+            familiarity=said.familiarity,
+            frustration=said.frustration,
+            overlay_entry=said.overlay_entry,
             # An answer may have several messages: one that was no good is enough.
             thumbs=min(self.thumbs.values(), default=0),
             failed_service=self.failed_service,
             clarified=self.clarified,
+            csat=self.csat,
+            # A form that cannot use a message runs no more: then a rule or the fallback answers.
+            answers_form=bool(self.form) and self.actions[:1] == [self.form],
+            led_to_person=self.led_to_person,
         )
 
 
-def build_conversation(sender_id: str, events: Iterable[RawEvent]) -> Conversation:
-    """Return the turns of `sender_id` from its events in row order.
+class _Session:
+    """A session while its events come in."""
 
-    Messages that are intents themselves (`/greet`, a pressed button) steer the dialogue but could not be
-    misunderstood: they end the turn before them and are none of their own.
-    """
-    sender = sender_key(sender_id)
-    drafts: list[_Draft] = []
-    answers = _Answers()
-    repeats: Counter[str] = Counter()
-    # `latest` outlives `current`: a pressed button ends the turn, but what follows is still about it.
-    current: _Draft | None = None
-    latest: _Draft | None = None
-    for event in events:
-        if event.kind == "user":
-            if current is not None:
-                # Only the very next message is the answer: `/track_order` may stand on many other buttons.
-                current.clarified = current.choices.get(_text(event.data.get("text")).strip())
-            current = None
-            if not _is_command(event):
-                current = latest = _Draft(_turn_id(sender, event, repeats), event)
-                drafts.append(current)
-        elif event.kind == "action" and event.data.get("name") == SESSION_START:
-            current = latest = None
-        elif event.kind == "slot" and event.data.get("name") == FEEDBACK_SLOT:
-            message, thumb = _feedback(event.data.get("value"))
-            rated = answers.turn_of(message, latest)
-            if thumb and rated:
-                rated.thumbs[message] = thumb
+    def __init__(self, sender: str, settings: ConversationSettings, began: float) -> None:
+        self._sender = sender
+        self._settings = settings
+        self._began = began
+        self._repeats: dict[str, int] = {}
+        self._answers: list[tuple[float | None, _Draft]] = []
+        self._offered = False
+        self.drafts: list[_Draft] = []
+        # The latest turn outlives `current`: a pressed button ends the turn, but what follows is still about it.
+        self.current: _Draft | None = None
+        self.last_message = began
+        self.form = ""
+        self.service_down = False
+        self.escalated = ""
+
+    def add(self, event: Event) -> None:
+        """Take in the next event."""
+        if isinstance(event, ActionEvent):
+            self._ran(event.name)
+        elif isinstance(event, BotEvent):
+            self._answered(event)
+        elif isinstance(event, UserEvent):
+            self._said(event)
+        elif isinstance(event, SlotEvent):
+            self._set(event.name, event.value)
         else:
-            if event.kind == "bot":
-                answers.add(event, latest)
-            if current is not None:
-                _add(current, event)
-    return Conversation(sender, tuple(draft.turn() for draft in drafts))
+            self.form = event.name
+
+    def _said(self, event: UserEvent) -> None:
+        text = event.text
+        if self.current is not None and self.current.choices:
+            # Only the very next message is the answer: `/track_order` may stand on many other buttons.
+            self.current.clarified = self.current.choices.get(text.strip())
+        accepted = self._offered and event.intent in self._settings.affirm_intents
+        if accepted or event.intent in self._settings.person_intents:
+            self._escalate(self.drafts[-1] if self.drafts else None)
+        self._offered = self.service_down = False
+        self.current = None
+        self.last_message = event.at
+        if not _is_command(text):
+            self.current = _Draft(self._turn_id(event), event, self.form)
+            self.drafts.append(self.current)
+
+    def _ran(self, name: str) -> None:
+        if name in self._settings.handoff_actions and not self.escalated:
+            before = self.drafts[:-1] if self.current is not None else self.drafts
+            self._escalate(before[-1] if before else None)
+        if self.current is not None:
+            self.current.actions.append(name)
+
+    def _answered(self, event: BotEvent) -> None:
+        self.last_message = event.at
+        self._answers.append((event.stamp, self.drafts[-1]))
+        if self.current is not None:
+            if event.text:
+                self.current.reply.append(event.text)
+            if event.choices:
+                self.current.choices = {**self.current.choices, **event.choices}
+
+    def _set(self, name: str, value: object) -> None:
+        if name == FEEDBACK_SLOT:
+            message, thumb = _feedback(value)
+            rated = _rated(message, self._answers, self._began) if thumb else None
+            if rated:
+                rated.thumbs[message] = thumb
+        elif name == CSAT_SLOT:
+            if mark := _mark(value):
+                answered = [draft for draft in self.drafts if draft.reply]
+                (answered or self.drafts)[-1].csat = mark
+        elif name == OFFER_SLOT:
+            self._offered = value == OFFERS_PERSON
+        elif name == SERVICE_SLOT and value:
+            self.service_down = True
+            if self.current is not None:
+                self.current.failed_service = str(value)
+
+    def _escalate(self, before: _Draft | None) -> None:
+        """Note that a person takes over, why, and after which turn."""
+        if before is not None:
+            before.led_to_person = True
+        if self.escalated:
+            return
+        if self.service_down or (before is not None and before.failed_service):
+            self.escalated = "service_failed"
+        elif before is not None and not before.clarified and before.turn().is_fallback:
+            self.escalated = "not_understood"
+        elif any(draft.turn().rating < 0 for draft in self.drafts):
+            self.escalated = "dissatisfied"
+        else:
+            self.escalated = "asked"
+
+    def _turn_id(self, event: UserEvent) -> str:
+        # A message id is stable when a store is copied; the row id stands in where a channel gives none.
+        # The time tells a second delivery in a later session apart, the count one in the same.
+        identity = f"{event.message_id or event.row_id} {event.at!r}"
+        count = self._repeats[identity] = self._repeats.get(identity, 0) + 1
+        again = () if count == 1 else (count,)
+        return content_id("turn", self._sender, identity, *again)
 
 
-@dataclass
-class _Answers:
-    """Which turn each message of the bot belongs to, by the id that a thumb names it with."""
+def _rated(message: str, answers: Sequence[tuple[float | None, _Draft]], began: float) -> _Draft | None:
+    """Return the turn that a message of the bot answered; the latest where a channel counts its messages otherwise.
 
-    owners: dict[str, _Draft | None] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
-
-    def add(self, event: RawEvent, draft: _Draft | None) -> None:
-        """Note a message of the bot: its id is its timestamp, a second one in the same clock tick gets `~2`."""
-        timestamp = event.data.get("timestamp")
-        if isinstance(timestamp, (int, float)):
-            base = repr(float(timestamp))
-            self.seen[base] += 1
-            self.owners[base if self.seen[base] == 1 else f"{base}~{self.seen[base]}"] = draft
-
-    def turn_of(self, message: str, latest: _Draft | None) -> _Draft | None:
-        """Return the turn that the message answered; the latest where a channel counts its messages otherwise."""
-        for known in (message, message.partition("~")[0]):
-            if known in self.owners:
-                return self.owners[known]
+    A message's id is its timestamp; a second one in the same clock tick gets `~2`. None for a message from before the
+    session: what was said then is closed.
+    """
+    base, _, place = message.partition("~")
+    latest = answers[-1][1] if answers else None
+    try:
+        stamp = float(base)
+    except ValueError:
         return latest
+    same = [draft for at, draft in answers if at == stamp]
+    if same:
+        which = int(place) if place.isdecimal() else 1
+        return same[which - 1] if 1 <= which <= len(same) else same[0]
+    return None if FIRST_STAMP <= stamp < began else latest
 
 
-def _turn_id(sender: str, event: RawEvent, repeats: Counter[str]) -> str:
-    # A message id is stable when a store is copied; the row id stands in where a channel gives none.
-    identity = str(event.data.get("message_id") or event.row_id)
-    repeats[identity] += 1
-    # A channel that delivers a message twice gives both the same id.
-    again = () if repeats[identity] == 1 else (repeats[identity],)
-    return content_id("turn", sender, identity, *again)
-
-
-def _add(draft: _Draft, event: RawEvent) -> None:
-    if event.kind == "action":
-        draft.actions.append(_text(event.data.get("name")))
-    elif event.kind == "bot":
-        if text := _text(event.data.get("text")):
-            draft.reply.append(text)
-        draft.choices.update(_choices(event))
-    elif event.kind == "slot" and event.data.get("name") == SERVICE_SLOT and event.data.get("value"):
-        draft.failed_service = _text(event.data["value"])
-
-
-def _is_command(event: RawEvent) -> bool:
-    text = event.data.get("text")
+def _is_command(text: str) -> bool:
     # Rasa ignores blanks before a command, too.
-    return not isinstance(text, str) or not text.strip() or text.lstrip().startswith("/")
-
-
-def _full_label(parsed: Mapping[str, Any], intent: str) -> str:
-    """Return `faq/returns` where the retrieval intent `faq` was answered, else the intent."""
-    selected = _mapping(_mapping(parsed.get("response_selector")).get(intent))
-    key = _mapping(selected.get("response")).get("intent_response_key")
-    return _text(key) or intent
-
-
-def _ranking(value: object) -> tuple[tuple[str, float], ...]:
-    if not isinstance(value, list):
-        return ()
-    entries = [_mapping(item) for item in value[:RANKING_KEPT]]
-    return tuple((_text(item.get("name")), _number(item.get("confidence"))) for item in entries)
+    text = text.lstrip()
+    return not text or text[0] == "/"
 
 
 def _feedback(value: object) -> tuple[str, int]:
     """Return the id of the rated message and its thumb, 0 where the slot was only reset."""
-    given = _mapping(value)
-    return _text(given.get("message_id")), THUMBS.get(_text(given.get("value")), 0)
+    if not isinstance(value, dict):
+        return "", 0
+    message, thumb = value.get("message_id"), value.get("value")
+    return str(message or ""), THUMBS.get(thumb, 0) if isinstance(thumb, str) else 0
 
 
-def _choices(event: RawEvent) -> dict[str, str]:
-    """Return which button of a "Did you mean ...?" stands for which label; "Something else" stands for none."""
-    labels = _mapping(event.data.get("metadata")).get(CLARIFIES)
-    buttons = _mapping(event.data.get("data")).get("buttons")
-    if not isinstance(labels, list) or not isinstance(buttons, list):
-        return {}
-    payloads = [_text(_mapping(button).get("payload")).strip() for button in buttons]
-    pairs = zip(payloads, map(_text, labels), strict=False)
-    return {payload: label for payload, label in pairs if payload and label}
-
-
-def _text(value: object) -> str:
-    """Return a string that a database can keep: no NUL and no half of a surrogate pair; empty for anything else."""
-    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _share(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) and isfinite(value) else 0.0
+def _mark(value: object) -> int | None:
+    """Return a mark from 1 to 5, None for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= BEST_CSAT:
+        return round(value)
+    return None

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from learning.loop import Loop
 from learning.model import Entry, Gap, ProposalState, Release
-from learning.pipeline import Loop
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Status:
     turns: int
     failed_turns: int
     signals: Mapping[str, int]
+    outcomes: Mapping[str, int]
     gaps: tuple[Gap, ...]
     proposals: Mapping[str, int]
     live: tuple[Entry, ...]
@@ -46,7 +47,8 @@ def read_status(loop: Loop) -> Status:
         turns=counts["turns"],
         failed_turns=counts["failed_turns"],
         signals=store.signal_counts(),
-        gaps=tuple(sorted(store.gaps().values(), key=lambda gap: (order[gap.priority.value], -gap.people, gap.gap_id))),
+        outcomes=store.outcome_counts(),
+        gaps=tuple(sorted(store.gaps().values(), key=lambda gap: (order[gap.priority.value], -gap.rank, gap.gap_id))),
         proposals=Counter(proposal.state.value for proposal in store.proposals()),
         live=tuple(store.entries(ProposalState.PUBLISHED)),
         absorbed=len(store.entries(ProposalState.ABSORBED)),

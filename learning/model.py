@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple, TypeAlias, Union
 
 LEARNED_INTENT = "learned"
 FALLBACK_INTENT = "nlu_fallback"
 DEFAULT_FALLBACK_ACTION = "action_default_fallback"  # what Rasa runs when no policy knows what to do
 # Signals that the bot understood but a service failed: they are no gap of understanding.
 SERVICE_KINDS = frozenset({"backend_failure"})
+# Signals that the answer was no good; whether the question was understood is another matter.
+ANSWER_KINDS = frozenset(
+    {"negative_feedback", "rephrase", "repeated_question", "frustration", "abandonment", "low_satisfaction"}
+)
 # Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
 FAILED_WEIGHT = 0.5
+LOW_CSAT, HIGH_CSAT = 2, 4  # marks of 1..5 that are a no and a yes to the answer; 3 is neither
 LOW_SCORE = 60  # a proposal under it carries a warning wherever it is shown
 
 
 def content_id(*parts: object) -> str:
     """Return a 16-digit hex id that depends only on `parts`, so that a second run makes the same one."""
-    joined = "\x1f".join(str(part) for part in parts)
+    joined = "\x1f".join(map(str, parts))
     return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
@@ -28,28 +35,76 @@ def sender_key(sender_id: str) -> str:
     return content_id("sender", sender_id)
 
 
-@dataclass(frozen=True)
-class RawEvent:
-    """One decoded row of the tracker store; `row_id` is its primary key, `at` aware UTC."""
+# Events are named tuples: a store has millions, and a frozen dataclass takes four times as long to make.
+# `row_id` is the row's primary key, `at` its time in seconds since 1970, UTC.
+
+
+class UserEvent(NamedTuple):
+    """A message of the customer as the bot understood it; `text` is empty where the message has none."""
 
     row_id: int
-    sender_id: str
-    kind: str
-    at: datetime
-    data: dict[str, object]
+    at: float
+    text: str
+    intent: str
+    confidence: float
+    ranking: tuple[tuple[str, float], ...] = ()
+    channel: str = ""
+    message_id: str = ""
+    familiarity: float | None = None
+    frustration: float | None = None
+    overlay_entry: str | None = None
+
+
+class BotEvent(NamedTuple):
+    """A message of the bot; `stamp` names it in feedback, `choices` are its buttons' payloads and their labels."""
+
+    row_id: int
+    at: float
+    text: str
+    stamp: float | None
+    choices: Mapping[str, str]
+
+
+class ActionEvent(NamedTuple):
+    """An action that ran."""
+
+    row_id: int
+    at: float
+    name: str
+
+
+class SlotEvent(NamedTuple):
+    """A slot that was set, one of those that the loop reads."""
+
+    row_id: int
+    at: float
+    name: str
+    value: object
+
+
+class FormEvent(NamedTuple):
+    """A form that began to ask, or `name` is empty: it ended."""
+
+    row_id: int
+    at: float
+    name: str
+
+
+Event: TypeAlias = Union[UserEvent, BotEvent, ActionEvent, SlotEvent, FormEvent]
 
 
 @dataclass(frozen=True)
 class EventBatch:
-    """Rows up to `last_id`; `senders` have new rows in it, `corrupt` are the row ids that were skipped."""
+    """The store's rows up to `last_id`: how many were new, what is read of each sender, and what is corrupt."""
 
     last_id: int
-    senders: tuple[str, ...]
     events: int
     corrupt: tuple[int, ...]
+    rows: Mapping[str, list[Event]]  # by sender_id, in row order
+    restarted: bool = False  # the store ended before what was mined: its row ids have begun anew
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What a customer said once, how it was understood, and what the bot did until the next message."""
 
@@ -68,11 +123,22 @@ class Turn:
     thumbs: int = 0
     failed_service: str | None = None
     clarified: str | None = None  # the label that the customer chose when the bot asked what was meant
+    csat: int | None = None  # 1 (bad) to 5, where the customer gave a mark after this turn's answer
+    answers_form: bool = False  # a form took it as the answer to its question, whatever its intent
+    led_to_person: bool = False  # the customer's next step was to ask for a person, or to accept one
 
     @property
     def is_fallback(self) -> bool:
         """Whether the bot did not understand, by its NLU's or its policies' own account."""
-        return self.intent in ("", FALLBACK_INTENT) or DEFAULT_FALLBACK_ACTION in self.actions
+        unknown = self.intent in ("", FALLBACK_INTENT) and not self.answers_form
+        return unknown or DEFAULT_FALLBACK_ACTION in self.actions
+
+    @property
+    def rating(self) -> int:
+        """What the customer thought of the answer: 1 good, -1 bad, 0 unsaid or in between."""
+        if self.thumbs or self.csat is None:
+            return self.thumbs
+        return -1 if self.csat <= LOW_CSAT else int(self.csat >= HIGH_CSAT)
 
     @property
     def runner_up(self) -> tuple[str, float] | None:
@@ -83,15 +149,44 @@ class Turn:
         return others[0] if others else None
 
 
-@dataclass(frozen=True)
-class Conversation:
-    """All turns of one sender in order."""
+class Outcome(str, Enum):
+    """How a conversation ended, judged as a whole."""
 
+    OPEN = "open"
+    RESOLVED = "resolved"
+    ESCALATED = "escalated"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One session of a sender: its turns in order, the rows that it was read from, and how it ended.
+
+    It has at least one turn; `last_at` is the time of the last message of either side.
+    """
+
+    conversation_id: str
     sender: str
     turns: tuple[Turn, ...]
+    started: datetime
+    last_at: datetime
+    first_row: int
+    last_row: int
+    outcome: Outcome = Outcome.OPEN
+    reason: str = ""  # why it was escalated or abandoned, see `conversations.judge`
 
 
 @dataclass(frozen=True)
+class Rating:
+    """What a customer thought of an answer to `label`: one thumb, or a mark that is not in the middle."""
+
+    turn_id: str
+    sender: str
+    label: str
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A detector's verdict on one turn; `weight` in 0..1 is how surely it means a failure."""
 
@@ -102,33 +197,37 @@ class Finding:
 
 @dataclass(frozen=True)
 class Signal:
-    """One turn that went wrong: its kind, its evidence, and the redacted text."""
+    """One thing that went wrong with a turn: its kind, how surely it means a failure (0..1), and why."""
 
-    signal_id: str
-    turn_id: str
-    sender: str
     kind: str
-    text: str
-    intent: str
-    confidence: float
     weight: float
     evidence: str
-    at: datetime
-    channel: str
-    clarified: str | None = None
+
+
+def joint_weight(signals: Iterable[Signal]) -> float:
+    """Return the weight of independent signals together, 1 - (1 - a)(1 - b); a service that failed is no gap."""
+    doubt = 1.0
+    for signal in signals:
+        if signal.kind not in SERVICE_KINDS:
+            doubt *= 1 - signal.weight
+    return 1 - doubt
 
 
 @dataclass(frozen=True)
 class FailedTurn:
-    """A turn with at least one signal about understanding, as gaps see it; `weight` is that of all its signals."""
+    """A turn with signals, redacted; `weight` is that of all its signals about understanding and answers together."""
 
     turn_id: str
+    conversation_id: str
     sender: str
     text: str
     intent: str
-    weight: float
+    confidence: float
     at: datetime
+    channel: str
+    weight: float
     clarified: str | None = None
+    signals: tuple[Signal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,16 +235,35 @@ class GoodTurn:
     """A turn that went well, redacted: what a proposal must not break."""
 
     turn_id: str
-    sender: str
+    conversation_id: str
     text: str
     label: str
 
 
+@dataclass(frozen=True)
+class Mined:
+    """A conversation with what was found in it, redacted."""
+
+    conversation: Conversation
+    failed: tuple[FailedTurn, ...]
+    ratings: tuple[Rating, ...] = ()
+
+
+@dataclass(frozen=True)
+class MinedSender:
+    """What was found of a sender from row `since_row` on: it replaces everything that was known from there."""
+
+    sender: str
+    since_row: int
+    conversations: tuple[Mined, ...]
+
+
 class GapKind(str, Enum):
-    """Whether the need is new to the bot or a variation of an intent it has."""
+    """Whether the need is new to the bot, a variation of an intent it has, or understood but answered badly."""
 
     NEW_NEED = "new_need"
     EXISTING_INTENT = "existing_intent"
+    WEAK_ANSWER = "weak_answer"
 
 
 class Priority(str, Enum):
@@ -158,17 +276,46 @@ class Priority(str, Enum):
 
 @dataclass(frozen=True)
 class Gap:
-    """A group of failed turns about one need; it keeps its id while it grows."""
+    """A group of failed turns about one need; it keeps its id while it grows.
+
+    `week` counts the people of the last seven days, `trend` compares them with the four weeks before (1 is steady),
+    `cost` is the mean cost of its conversations, `satisfaction` the share of good ratings of the answer, if it has any.
+    `rank` orders the gaps of one priority. A gap is handled by a release and reopened when it comes back after it.
+    """
 
     gap_id: str
     kind: GapKind
     name: str
     intent: str | None
     priority: Priority
-    turn_ids: tuple[str, ...]
+    turns: int
     people: int
     first_seen: datetime
     last_seen: datetime
+    week: int = 0
+    trend: float = 1.0
+    cost: float = 1.0
+    satisfaction: float | None = None
+    rank: float = 0.0
+    handled_at: datetime | None = None
+    reopened_at: datetime | None = None
+
+    @property
+    def is_reopened(self) -> bool:
+        """Whether it came back after it was handled."""
+        return self.reopened_at is not None and (self.handled_at is None or self.reopened_at > self.handled_at)
+
+
+@dataclass(frozen=True)
+class GapFigures:
+    """What the members of a gap add up to; `since_handled` counts the people who came after it was handled."""
+
+    turns: int
+    people: int
+    first_seen: datetime
+    last_seen: datetime
+    cost: float
+    since_handled: int
 
 
 class ProposalKind(str, Enum):
@@ -338,3 +485,31 @@ class MiningReport:
     new_proposals: int = 0
     corrupt_rows: tuple[int, ...] = field(default=())
     total_conversations: int = 0
+
+
+@dataclass(frozen=True)
+class Erased:
+    """What went when a sender was forgotten, in counts; `sender` is the pseudonym.
+
+    `texts` are those that were dropped from proposals, decisions and entries, folded, and `shared` counts those that
+    stay there because somebody else said them, too. `entries` and `withdrawn` are labels of entries that lost
+    examples, the latter all of them. `named` are labels that hold a word which only this person used.
+    """
+
+    sender: str
+    rows: Mapping[str, int]  # removed, by table
+    gaps: int = 0  # that the person was in, those that were removed with it included
+    gaps_removed: int = 0
+    texts: tuple[str, ...] = ()
+    shared: int = 0
+    proposals: int = 0
+    proposals_removed: int = 0
+    decisions: int = 0
+    entries: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+
+    @property
+    def found_anything(self) -> bool:
+        """Whether there was anything to forget."""
+        return any(self.rows.values()) or bool(self.texts or self.proposals or self.proposals_removed)

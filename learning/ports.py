@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from learning.model import (
-    Conversation,
     Decision,
     Entry,
+    Erased,
+    Event,
     EventBatch,
     Example,
     FailedTurn,
     Gap,
+    GapFigures,
     GoodTurn,
+    MinedSender,
     Prediction,
     Proposal,
     ProposalState,
-    RawEvent,
+    Rating,
     Release,
     Signal,
 )
@@ -33,8 +36,17 @@ class Encoder(Protocol):
         """The model's name and checksum."""
         ...
 
+    @property
+    def dimension(self) -> int:
+        """How long a sentence's vector is."""
+        ...
+
     def encode(self, texts: Sequence[str]) -> Any:
-        """Return float32 vectors of shape (len(texts), dimensions), each of length 1."""
+        """Return float32 vectors of shape (len(texts), dimension), each of length 1."""
+        ...
+
+    def encode_deep(self, texts: Sequence[str]) -> Any:
+        """Return those vectors followed by whatever else the encoder knows of each text, all of one length."""
         ...
 
 
@@ -45,8 +57,32 @@ class TrackerEvents(Protocol):
         """Yield what lies behind `after_id` in batches of at most `size` rows."""
         ...
 
-    def events_of(self, senders: Sequence[str]) -> Iterator[tuple[str, list[RawEvent]]]:
-        """Yield each sender with all of its readable events in row order."""
+    def tails(self, starts: Mapping[str, int], before_row: int, limit: int) -> dict[str, list[Event]]:
+        """Return up to `limit` events of each sender from its row in `starts` on, those before `before_row`."""
+        ...
+
+    def senders_at(self, rows: Sequence[int]) -> dict[int, str]:
+        """Return the sender of each of `rows` that is still there."""
+        ...
+
+
+class TrackerEraser(Protocol):
+    """The only way to change the tracker store: a sender's rows can be deleted."""
+
+    def sender_of(self, key: str) -> str | None:
+        """Return the sender whose pseudonym is `key`, None if the store has none."""
+        ...
+
+    def count(self, sender_id: str) -> int:
+        """Return how many rows the sender has."""
+        ...
+
+    def newest_other(self, sender_id: str) -> int:
+        """Return the id of the last row that is somebody else's, 0 without any."""
+        ...
+
+    def erase(self, sender_id: str) -> int:
+        """Delete the sender's rows in one transaction; return how many there were."""
         ...
 
 
@@ -55,6 +91,10 @@ class Redactor(Protocol):
 
     def redact(self, text: str) -> str:
         """Return `text` with personal data replaced by placeholders."""
+        ...
+
+    def redact_conversations(self, groups: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Return the texts of each conversation redacted: the same person is the same placeholder within one."""
         ...
 
 
@@ -118,25 +158,57 @@ class ConversationStore(Protocol):
     """What was mined."""
 
     def watermark(self) -> int: ...
+    def last_sessions(self, rows: Mapping[str, int]) -> dict[str, int]: ...
+    def idle_conversations(self, before: datetime) -> list[int]: ...
+    def forgotten_until(self) -> dict[str, float]: ...
     def save_batch(
         self,
-        conversations: Sequence[tuple[Conversation, Sequence[Signal]]],
+        senders: Sequence[MinedSender],
         good_turns: Sequence[GoodTurn],
-        watermark: int,
+        watermark: int | None,
+        restarted: bool = False,
     ) -> tuple[int, int]: ...
     def good_turns(self) -> list[GoodTurn]: ...
+    def good_turn_limit(self) -> str: ...
+    def ratings(self) -> list[Rating]: ...
+    def satisfaction(self) -> dict[str, tuple[float, int]]: ...
+    def replace_overall(self, kind: str, found: Mapping[str, Signal]) -> int: ...
+    def newest_turn(self) -> datetime | None: ...
     def counts(self) -> dict[str, int]: ...
+    def outcome_counts(self) -> dict[str, int]: ...
     def signal_counts(self) -> dict[str, int]: ...
 
 
 class GapStore(Protocol):
     """Which failed turns belong together."""
 
-    def ungrouped_turns(self) -> list[FailedTurn]: ...
-    def turns_of_gaps(self) -> dict[str, list[FailedTurn]]: ...
-    def gaps(self) -> dict[str, Gap]: ...
+    def fresh_turns(self, limit: int) -> list[FailedTurn]: ...
+    def pooled_turns(self) -> tuple[list[FailedTurn], dict[str, Any]]: ...
+    def turns_of_gap(
+        self, gap_id: str, newest: int | None = None, after: datetime | None = None
+    ) -> list[FailedTurn]: ...
+    def gaps(self, changed: bool = False) -> dict[str, Gap]: ...
+    def gap(self, gap_id: str) -> Gap: ...
+    def gap_means(self, metric: str) -> dict[str, tuple[int, Any]]: ...
+    def gap_vectors(self, gap_id: str, newest: int) -> list[Any]: ...
+    def gap_figures(self, gap_ids: Sequence[str], costs: Mapping[str, float]) -> dict[str, GapFigures]: ...
+    def recent_people(self, newest: datetime) -> dict[str, tuple[int, float]]: ...
     def grouping_state(self) -> str: ...
-    def save_gaps(self, gaps: Sequence[Gap], members: Mapping[str, str], state: str) -> int: ...
+    def save_grouping(
+        self,
+        gaps: Sequence[Gap],
+        means: Mapping[str, tuple[int, Any]],
+        metric: str,
+        members: Mapping[str, str],
+        pool: Mapping[str, Any],
+        vectors: Mapping[str, Any],
+        noise: Sequence[str],
+        state: str,
+    ) -> int: ...
+    def update_gaps(self, gaps: Sequence[Gap]) -> None: ...
+    def settle_gaps(self, gap_ids: Sequence[str]) -> None: ...
+    def known_vectors(self, keys: Sequence[str]) -> dict[str, Any]: ...
+    def replace_vectors(self, vectors: Mapping[str, Any]) -> None: ...
 
 
 class ProposalStore(Protocol):
@@ -165,6 +237,18 @@ class ReleaseStore(Protocol):
 class LearningStore(ConversationStore, GapStore, ProposalStore, ReleaseStore, Protocol):
     """Everything that the loop remembers; see `adapters.store.Store` for what each method promises."""
 
+    def erase(
+        self,
+        sender: str,
+        said: Collection[str],
+        describe: Callable[[Sequence[str]], str],
+        until: datetime,
+        who: str,
+        at: datetime,
+        newest_other: int | None = None,
+        dry_run: bool = False,
+    ) -> Erased: ...
+    def compact(self) -> bool: ...
     def record_run(
         self, job: str, started: datetime, finished: datetime, outcome: str, summary: Mapping[str, Any]
     ) -> None: ...

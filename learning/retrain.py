@@ -10,11 +10,13 @@ from pathlib import Path
 
 from learning.errors import BotServerError
 from learning.evaluate import Comparison, compare, evaluate, understood
+from learning.loop import Loop
 from learning.model import Entry, ProposalState
-from learning.pipeline import Loop, learned_files
+from learning.pipeline import learned_files
 from learning.ports import BotServer, NluRunner
 
 WORK = Path("var/training")
+CHECKED = 500  # newest messages of a gap that the new model must understand
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,13 @@ def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tup
     # Training takes minutes: what was withdrawn meanwhile is no longer there to be absorbed.
     live = {entry.entry_id for entry in loop.store.entries(ProposalState.PUBLISHED)}
     entries = [entry for entry in entries if entry.entry_id in live]
-    turns_of = loop.store.turns_of_gaps()
     gap_of = {proposal.proposal_id: proposal.gap_id for proposal in loop.store.proposals()}
     texts_of = {
         entry.entry_id: sorted(
-            {*entry.examples, *(turn.text for turn in turns_of.get(gap_of.get(entry.proposal_id, ""), ()))}
+            {
+                *entry.examples,
+                *(turn.text for turn in loop.store.turns_of_gap(gap_of.get(entry.proposal_id, ""), newest=CHECKED)),
+            }
         )
         for entry in entries
     }

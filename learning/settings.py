@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_origin, get_type_hints
 
 import yaml
 
@@ -44,6 +44,16 @@ class BotSettings:
 
 
 @dataclass(frozen=True)
+class ConversationSettings:
+    """Where a conversation ends, and what handing over to a person looks like in this project."""
+
+    idle_minutes: int = 60
+    person_intents: tuple[str, ...] = ("talk_to_person",)
+    affirm_intents: tuple[str, ...] = ("affirm",)
+    handoff_actions: tuple[str, ...] = ("action_talk_to_person",)
+
+
+@dataclass(frozen=True)
 class SignalSettings:
     """When a turn counts as failed."""
 
@@ -53,6 +63,7 @@ class SignalSettings:
     frustration: float = 0.5
     rephrase_similarity: float = 0.62
     rephrase_window: int = 180
+    repeat_similarity: float = 0.8
 
 
 @dataclass(frozen=True)
@@ -60,11 +71,22 @@ class GapSettings:
     """How failed turns are grouped."""
 
     known_similarity: float = 0.72
-    join_distance: float = 1.1
+    join_distance: float = 0.0
     min_people: int = 3
     max_per_sender: int = 3
     min_conversations: int = 200
+
+
+@dataclass(frozen=True)
+class PrioritySettings:
+    """Which gaps come first; costs are relative to a conversation that ended well."""
+
     critical_people: int = 5
+    satisfaction: float = 0.6
+    min_ratings: int = 10
+    cost_resolved: float = 1.0
+    cost_abandoned: float = 2.0
+    cost_escalated: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -106,8 +128,10 @@ class Settings:
     project: ProjectPaths = ProjectPaths()
     store: StoreSettings = StoreSettings()
     bot: BotSettings = BotSettings()
+    conversations: ConversationSettings = ConversationSettings()
     signals: SignalSettings = SignalSettings()
     gaps: GapSettings = GapSettings()
+    priority: PrioritySettings = PrioritySettings()
     proposals: ProposalSettings = ProposalSettings()
     review: ReviewSettings = ReviewSettings()
     retrain: RetrainSettings = RetrainSettings()
@@ -173,6 +197,10 @@ def _build(section: type[Section], content: object, where: str) -> Section:
 
 
 def _typed(kind: type, value: object, where: str) -> object:
+    if get_origin(kind) is tuple:
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise SettingsError(f"is {value!r}, not a list of names", where, "write it as [one, two]")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, kind) and not (kind is not bool and isinstance(value, bool)):

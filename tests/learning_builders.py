@@ -19,24 +19,31 @@ import numpy as np
 from learning.adapters.project import Project
 from learning.adapters.store import Store
 from learning.adapters.tracker_sql import SqlTrackerEvents
+from learning.conversations import build, split
 from learning.errors import BotServerError
+from learning.events import read_event
+from learning.loop import Loop
 from learning.model import (
     Conversation,
     Entry,
+    Event,
     FailedTurn,
     Gap,
     GapKind,
+    Mined,
+    MinedSender,
+    Outcome,
     Prediction,
     Priority,
     Proposal,
     ProposalKind,
     ProposalState,
-    RawEvent,
     Signal,
     Turn,
     content_id,
+    joint_weight,
+    sender_key,
 )
-from learning.pipeline import Loop
 from learning.privacy import PatternRedactor
 from learning.settings import Settings, load_settings
 from learning.texts import STOP_WORDS, words_of
@@ -86,6 +93,9 @@ class FakeEncoder:
             vectors[row] = vector / np.linalg.norm(vector)
         return vectors
 
+    def encode_deep(self, texts: Sequence[str]) -> Any:
+        return self.encode(texts)
+
 
 @lru_cache(maxsize=10_000)
 def _word_vector(word: str, dimensions: int) -> Any:
@@ -120,6 +130,7 @@ class TrackerFile:
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(EVENTS_TABLE)
         self._ticks = itertools.count()
+        self._waited = 0.0
 
     def say(
         self,
@@ -139,7 +150,7 @@ class TrackerFile:
 
     def add(self, sender: str, data: Mapping[str, Any]) -> float:
         """Write one event; return its timestamp."""
-        at = START.timestamp() + next(self._ticks)
+        at = START.timestamp() + self._waited + next(self._ticks)
         full = {"timestamp": at, **data}
         intent = (data.get("parse_data") or {}).get("intent", {}).get("name")
         row = (sender, str(data["event"]), full["timestamp"], intent, data.get("name"), json.dumps(full))
@@ -151,6 +162,10 @@ class TrackerFile:
         columns = "sender_id, type_name, timestamp, intent_name, action_name, data"
         self._connection.execute(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?)", tuple(row))
         self._connection.commit()
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._waited += seconds
 
     def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
         self._connection.execute(statement, tuple(parameters))
@@ -190,13 +205,29 @@ def user_data(text: str | None, intent: str | None, confidence: float = 0.9, **m
     }
 
 
-def raw_events(*datas: Mapping[str, Any], sender: str = "ann") -> list[RawEvent]:
-    """Decoded rows in order, a second apart."""
+def raw_events(*datas: Mapping[str, Any]) -> list[Event]:
+    """The events that are read of rows, a second apart and from row 1 on; `at` sets the second of a row."""
     events = []
     for number, data in enumerate(datas):
-        at = START + timedelta(seconds=number)
-        events.append(RawEvent(number + 1, sender, str(data["event"]), at, {"timestamp": at.timestamp(), **data}))
+        at = START.timestamp() + data.get("at", number)
+        text = json.dumps({"timestamp": at, **data})
+        event = read_event(number + 1, str(data["event"]), at, data.get("name") or "", text)
+        if event is not None:
+            events.append(event)
     return events
+
+
+def conversations_of(*datas: Mapping[str, Any], sender: str = "ann", now: datetime | None = None) -> list[Conversation]:
+    """The conversations that rows of one sender make, long after they ended."""
+    settings = Settings()
+    now = now or START + timedelta(days=365)
+    sessions = split(raw_events(*datas), settings.conversations)
+    return [build(sender_key(sender), session, now, settings) for session in sessions]
+
+
+def turns_of(*datas: Mapping[str, Any]) -> list[Turn]:
+    """The turns of all conversations that rows of one sender make."""
+    return [turn for conversation in conversations_of(*datas) for turn in conversation.turns]
 
 
 # --- records ----------------------------------------------------------------------------------------
@@ -208,9 +239,36 @@ def turn(text: str, intent: str = "greet", confidence: float = 0.95, second: int
     return Turn(**{"turn_id": turn_id, "text": text, "at": at, "intent": intent, "confidence": confidence, **more})
 
 
+def session(*turns: Turn, sender: str = "ann", **more: Any) -> Conversation:
+    """A conversation of these turns, well ended unless `more` says otherwise."""
+    first, last = (turns[0], turns[-1]) if turns else (None, None)
+    values: dict[str, Any] = {
+        "conversation_id": content_id("conversation", first.turn_id if first else ""),
+        "sender": sender,
+        "turns": turns,
+        "started": first.at if first else START,
+        "last_at": last.at if last else START,
+        "first_row": 1,
+        "last_row": 1,
+        "outcome": Outcome.RESOLVED,
+    }
+    return Conversation(**{**values, **more})
+
+
 def failed_turn(text: str, sender: str, second: int = 0, weight: float = 1.0) -> FailedTurn:
     at = START + timedelta(seconds=second)
-    return FailedTurn(content_id("turn", sender, text, second), sender, text, "nlu_fallback", weight, at)
+    return FailedTurn(
+        turn_id=content_id("turn", sender, text, second),
+        conversation_id=content_id("conversation", sender),
+        sender=sender,
+        text=text,
+        intent="nlu_fallback",
+        confidence=0.3,
+        at=at,
+        channel="rest",
+        weight=weight,
+        signals=(Signal("fallback", weight, "test"),),
+    )
 
 
 def failed_turns(texts: Iterable[str], start: int = 0) -> list[FailedTurn]:
@@ -218,27 +276,40 @@ def failed_turns(texts: Iterable[str], start: int = 0) -> list[FailedTurn]:
     return [failed_turn(text, f"person{start + number}", start + number) for number, text in enumerate(texts)]
 
 
-def signal(one: Turn, sender: str = "ann", kind: str = "fallback", weight: float = 1.0) -> Signal:
-    return Signal(
-        signal_id=content_id("signal", kind, one.turn_id),
-        turn_id=one.turn_id,
-        sender=sender,
-        kind=kind,
-        text=one.text,
-        intent=one.intent,
-        confidence=one.confidence,
-        weight=weight,
-        evidence="test",
-        at=one.at,
-        channel="rest",
+def mined(sender: str, *texts: str, signals: Sequence[Signal] = (), **more: Any) -> MinedSender:
+    """A sender with one conversation of fallbacks; `more` changes the conversation."""
+    signals = signals or (Signal("fallback", 1.0, "test"),)
+    turns = tuple(
+        replace(turn(text, "nlu_fallback", 0.3, number), turn_id=content_id("turn", sender, text))
+        for number, text in enumerate(texts)
     )
-
-
-def conversation(sender: str, *texts: str) -> tuple[Conversation, list[Signal]]:
-    """A conversation of fallbacks with their signals."""
-    turns = tuple(turn(text, "nlu_fallback", 0.3, number) for number, text in enumerate(texts))
-    turns = tuple(replace(one, turn_id=content_id("turn", sender, one.text)) for one in turns)
-    return Conversation(sender, turns), [signal(one, sender) for one in turns]
+    values: dict[str, Any] = {
+        "conversation_id": content_id("conversation", sender),
+        "sender": sender,
+        "turns": turns,
+        "started": START,
+        "last_at": START + timedelta(seconds=len(texts)),
+        "first_row": 1,
+        "last_row": len(texts),
+        "outcome": Outcome.RESOLVED,
+    }
+    talk = Conversation(**{**values, **more})
+    failed = tuple(
+        FailedTurn(
+            turn_id=one.turn_id,
+            conversation_id=talk.conversation_id,
+            sender=sender,
+            text=one.text,
+            intent=one.intent,
+            confidence=one.confidence,
+            at=one.at,
+            channel="rest",
+            weight=joint_weight(signals),
+            signals=tuple(signals),
+        )
+        for one in turns
+    )
+    return MinedSender(sender, talk.first_row, (Mined(talk, failed),))
 
 
 def gap(gap_id: str = "a" * 16, people: int = 4, turns: Sequence[FailedTurn] = (), **more: Any) -> Gap:
@@ -248,12 +319,20 @@ def gap(gap_id: str = "a" * 16, people: int = 4, turns: Sequence[FailedTurn] = (
         "name": "loyalty points",
         "intent": None,
         "priority": Priority.MEDIUM,
-        "turn_ids": tuple(one.turn_id for one in turns),
+        "turns": len(turns),
         "people": people,
         "first_seen": START,
         "last_seen": START,
     }
     return Gap(**{**values, **more})
+
+
+def save_members(store: Store, gaps: Sequence[Gap], members: Mapping[str, str], state: str = "") -> int:
+    """Put turns into gaps as grouping does, with vectors of one dimension."""
+    vectors = {turn_id: np.ones(1, dtype=np.float32) for turn_id in members}
+    return store.save_grouping(
+        gaps=gaps, means={}, metric="m", members=members, pool={}, vectors=vectors, noise=(), state=state
+    )
 
 
 def proposal(number: int = 1, **more: Any) -> Proposal:

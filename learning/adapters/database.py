@@ -24,6 +24,8 @@ from learning.errors import StoreError
 IMMEDIATE = "evergreen_immediate"
 # Writers take turns on PostgreSQL as they do on SQLite: each continues the audit log's chain from its newest row.
 WRITER_LOCK = 0x65766772  # any number that nobody else locks
+OVERLAY_VERSION = "overlay_version"
+WATERMARK = "tracker_watermark"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -101,6 +103,32 @@ class Database:
         except SQLAlchemyError as error:
             raise self._error(error) from error
 
+    def compact(self, tables: Sequence[str]) -> bool:
+        """Rewrite what holds `tables`, so that no byte of what was deleted stays in the files; whether it worked.
+
+        On SQLite it is the whole file with its log, on PostgreSQL the tables. It fails while somebody else is at work.
+        """
+        statements = [f"VACUUM FULL {table}" for table in tables]
+        if self._is_sqlite:
+            statements = ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"]
+        dialect: Any = self._engine.dialect
+        try:
+            raw: Any = self._engine.raw_connection()  # neither statement may stand in a transaction
+            try:
+                if not self._is_sqlite:
+                    raw.dbapi_connection.set_session(autocommit=True)
+                cursor = raw.cursor()
+                for statement in statements:
+                    cursor.execute(statement)
+                # (busy, pages in the log, pages moved): a log that somebody reads keeps what is old.
+                return not self._is_sqlite or cursor.fetchone()[0] == 0
+            finally:
+                if not self._is_sqlite:
+                    raw.dbapi_connection.set_session(autocommit=False)
+                raw.close()
+        except (SQLAlchemyError, dialect.dbapi.Error):
+            return False
+
     def _unusable(self, error: Exception) -> StoreError:
         cause = str(error).strip().splitlines()[0]
         return StoreError(
@@ -151,6 +179,11 @@ def get_meta(connection: Connection, key: str) -> str | None:
 def set_meta(connection: Connection, key: str, value: str) -> None:
     """Set `key`."""
     upsert(connection, schema.meta, "key", {"key": key, "value": value})
+
+
+def bump_overlay(connection: Connection) -> None:
+    """Make running bots read what is live anew with their next message."""
+    set_meta(connection, OVERLAY_VERSION, str(int(get_meta(connection, OVERLAY_VERSION) or 0) + 1))
 
 
 def upsert(connection: Connection, table: sa.Table, key: str, row: Mapping[str, Any]) -> None:

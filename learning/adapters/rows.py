@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
-from learning.adapters import schema
 from learning.model import (
     FAILED_WEIGHT,
-    SERVICE_KINDS,
     Conversation,
     Decision,
     FailedTurn,
+    Gap,
+    GapKind,
+    Mined,
+    Priority,
     Proposal,
     ProposalKind,
     ProposalState,
@@ -26,38 +25,94 @@ from learning.model import (
 )
 
 
-def conversation_row(conversation: Conversation, signals: Sequence[Signal]) -> dict[str, Any]:
+def conversation_row(conversation: Conversation, failed: Sequence[FailedTurn]) -> dict[str, Any]:
     """Return the row of a conversation with its count of failed turns."""
-    weights: dict[str, float] = {}
-    for signal in signals:
-        weights[signal.turn_id] = joint_weight(weights.get(signal.turn_id, 0.0), signal.weight)
     return {
+        "conversation_id": conversation.conversation_id,
         "sender": conversation.sender,
+        "started": conversation.started,
+        "last_at": conversation.last_at,
+        "first_row": conversation.first_row,
+        "last_row": conversation.last_row,
         "turns": len(conversation.turns),
-        "failed_turns": sum(weight >= FAILED_WEIGHT for weight in weights.values()),
-        "last_at": conversation.turns[-1].at if conversation.turns else None,
+        "failed_turns": sum(turn.weight >= FAILED_WEIGHT for turn in failed),
+        "outcome": conversation.outcome.value,
+        "reason": conversation.reason,
     }
 
 
-def failed_turns(connection: Connection, condition: Any) -> list[FailedTurn]:
-    """Return one record a turn with signals about understanding, weak ones included."""
-    table = schema.signals
-    query = (
-        sa.select(table)
-        .where(condition, table.c.kind.notin_(SERVICE_KINDS))
-        .order_by(table.c.at, table.c.turn_id, table.c.kind)
-    )
-    turns: dict[str, FailedTurn] = {}
-    for row in connection.execute(query):
-        before = turns.get(row.turn_id)
-        weight = joint_weight(before.weight if before else 0.0, row.weight)
-        turns[row.turn_id] = FailedTurn(row.turn_id, row.sender, row.text, row.intent, weight, row.at, row.clarified)
-    return list(turns.values())
+def failed_turn_row(turn: FailedTurn, before: Any) -> dict[str, Any]:
+    """Return the row of a failed turn; `before` is its row of an earlier reading, whose place among gaps it keeps.
+
+    What was noise is looked at again once it weighs more, or the customer has said what was meant.
+    """
+    row = {
+        "turn_id": turn.turn_id,
+        "conversation_id": turn.conversation_id,
+        "sender": turn.sender,
+        "text": turn.text,
+        "intent": turn.intent,
+        "confidence": turn.confidence,
+        "at": turn.at,
+        "channel": turn.channel,
+        "weight": turn.weight,
+        "clarified": turn.clarified,
+        "stage": "fresh" if turn.weight else "service",
+        "gap_id": None,
+        "vector": None,
+    }
+    same = before is not None and (before.weight, before.clarified) == (turn.weight, turn.clarified)
+    if before is not None and (same or before.gap_id is not None):
+        vector = before.vector if before.text == turn.text else None
+        row.update(stage=before.stage, gap_id=before.gap_id, vector=vector)
+    return row
 
 
-def joint_weight(first: float, second: float) -> float:
-    """Return the weight of two independent signals together, 1 - (1 - a)(1 - b)."""
-    return 1 - (1 - first) * (1 - second)
+def rating_rows(mined: Mined) -> list[dict[str, Any]]:
+    """Return the rows of a conversation's ratings."""
+    return [
+        {
+            "turn_id": rating.turn_id,
+            "conversation_id": mined.conversation.conversation_id,
+            "sender": rating.sender,
+            "label": rating.label,
+            "score": float(rating.good),
+        }
+        for rating in mined.ratings
+    ]
+
+
+def to_failed_turns(rows: Sequence[Any], signals: Mapping[str, Sequence[Signal]]) -> list[FailedTurn]:
+    """Return the failed turns of rows, each with its signals."""
+    return [
+        FailedTurn(
+            turn_id=row.turn_id,
+            conversation_id=row.conversation_id,
+            sender=row.sender,
+            text=row.text,
+            intent=row.intent,
+            confidence=row.confidence,
+            at=row.at,
+            channel=row.channel,
+            weight=row.weight,
+            clarified=row.clarified,
+            signals=tuple(signals.get(row.turn_id, ())),
+        )
+        for row in rows
+    ]
+
+
+def gap_row(gap: Gap) -> dict[str, Any]:
+    """Return the row of a gap without what only grouping writes; `handled_at` is set by releases alone."""
+    row = {**asdict(gap), "kind": gap.kind.value, "priority": gap.priority.value}
+    del row["handled_at"]
+    return row
+
+
+def to_gap(row: Any) -> Gap:
+    """Return the gap of a row."""
+    values = {item.name: row._mapping[item.name] for item in fields(Gap)}
+    return Gap(**{**values, "kind": GapKind(row.kind), "priority": Priority(row.priority)})
 
 
 def proposal_row(proposal: Proposal) -> dict[str, Any]:

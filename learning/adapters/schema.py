@@ -52,35 +52,59 @@ meta = sa.Table(
     sa.Column("key", sa.String(64), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-signals = sa.Table(
-    "signals",
-    metadata,
-    sa.Column("signal_id", Id, primary_key=True),
-    sa.Column("turn_id", Id, nullable=False, index=True),
-    sa.Column("sender", Id, nullable=False, index=True),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("intent", sa.String(255), nullable=False),
-    sa.Column("confidence", sa.Float, nullable=False),
-    sa.Column("weight", sa.Float, nullable=False),
-    sa.Column("evidence", sa.Text, nullable=False),
-    sa.Column("at", UtcTime, nullable=False),
-    sa.Column("channel", sa.String(64), nullable=False),
-    sa.Column("clarified", sa.String(255)),
-)
 conversations = sa.Table(
     "conversations",
     metadata,
-    sa.Column("sender", Id, primary_key=True),
+    sa.Column("conversation_id", Id, primary_key=True),
+    sa.Column("sender", Id, nullable=False, index=True),
+    sa.Column("started", UtcTime),
+    sa.Column("last_at", UtcTime),
+    sa.Column("first_row", sa.BigInteger, nullable=False),
+    sa.Column("last_row", sa.BigInteger, nullable=False),
     sa.Column("turns", sa.Integer, nullable=False),
     sa.Column("failed_turns", sa.Integer, nullable=False),
-    sa.Column("last_at", UtcTime),
+    sa.Column("outcome", sa.String(16), nullable=False, index=True),
+    sa.Column("reason", sa.String(255), nullable=False),
+)
+failed_turns = sa.Table(
+    "failed_turns",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
+    sa.Column("sender", Id, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("intent", sa.String(255), nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("at", UtcTime, nullable=False, index=True),
+    sa.Column("channel", sa.String(64), nullable=False),
+    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("clarified", sa.String(255)),
+    sa.Column("stage", sa.String(8), nullable=False, index=True),
+    sa.Column("gap_id", Id, index=True),
+    sa.Column("vector", sa.LargeBinary),
+)
+signals = sa.Table(
+    "signals",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("kind", sa.String(32), primary_key=True),
+    sa.Column("weight", sa.Float, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+)
+ratings = sa.Table(
+    "ratings",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
+    sa.Column("sender", Id, nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
 )
 good_turns = sa.Table(
     "good_turns",
     metadata,
     sa.Column("turn_id", Id, primary_key=True),
-    sa.Column("sender", Id, nullable=False, index=True),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("label", sa.String(255), nullable=False),
 )
@@ -96,12 +120,30 @@ gaps = sa.Table(
     sa.Column("turns", sa.Integer, nullable=False),
     sa.Column("first_seen", UtcTime, nullable=False),
     sa.Column("last_seen", UtcTime, nullable=False),
+    sa.Column("week", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trend", sa.Float, nullable=False, server_default="1"),
+    sa.Column("cost", sa.Float, nullable=False, server_default="1"),
+    sa.Column("satisfaction", sa.Float),
+    sa.Column("rank", sa.Float, nullable=False, server_default="0"),
+    sa.Column("handled_at", UtcTime),
+    sa.Column("reopened_at", UtcTime),
+    # What grouping keeps of the members, and what has changed since the gap was last described and proposed for.
+    sa.Column("mean", sa.LargeBinary),
+    sa.Column("mean_of", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("metric", sa.String(64), nullable=False, server_default=""),
+    sa.Column("changed", sa.Boolean, nullable=False, server_default=sa.true()),
 )
-members = sa.Table(
-    "gap_members",
+vectors = sa.Table(
+    "vectors",
     metadata,
-    sa.Column("turn_id", Id, primary_key=True),
-    sa.Column("gap_id", Id, nullable=False, index=True),
+    sa.Column("key", Id, primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=False),
+)
+forgotten = sa.Table(
+    "forgotten",
+    metadata,
+    sa.Column("sender", Id, primary_key=True),
+    sa.Column("until", UtcTime, nullable=False),
 )
 proposals = sa.Table(
     "proposals",

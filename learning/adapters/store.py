@@ -12,177 +12,30 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import HEAD, append_row, content_hash, find_problems
-from learning.adapters.database import Database, chunks, get_meta, set_meta, upsert
-from learning.adapters.rows import conversation_row, decision_row, failed_turns, proposal_row, to_proposal
+from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, upsert
+from learning.adapters.rows import decision_row, proposal_row, to_proposal
+from learning.adapters.store_erasure import ErasureStore
+from learning.adapters.store_mining import MiningStore
 from learning.errors import NotFound, StoreError
 from learning.model import (
     AuditRow,
-    Conversation,
     Decision,
     Entry,
-    FailedTurn,
-    Gap,
-    GapKind,
-    GoodTurn,
-    Priority,
     Proposal,
     ProposalKind,
     ProposalState,
     Release,
-    Signal,
 )
 from learning.overlay import pack_vectors
 
-WATERMARK = "tracker_watermark"
-OVERLAY_VERSION = "overlay_version"
-GROUPING_STATE = "grouping_state"
-GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 
-
-class Store:
+class Store(MiningStore, ErasureStore):
     """Reads and writes the loop's records; each writing method is one transaction.
 
     Raises:
         StoreError: the database cannot be opened, read or written.
 
     """
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
-
-    # --- reading conversations -----------------------------------------------------------------
-
-    def watermark(self) -> int:
-        """Return the last row id of the tracker store that was mined."""
-        with self._database.read() as connection:
-            return int(get_meta(connection, WATERMARK) or 0)
-
-    def save_batch(
-        self,
-        conversations: Sequence[tuple[Conversation, Sequence[Signal]]],
-        good_turns: Sequence[GoodTurn],
-        watermark: int,
-    ) -> tuple[int, int]:
-        """Replace what is kept of `conversations` and advance the watermark; return (signals, new ones).
-
-        Of the turns that went well only the `GOOD_TURNS_KEPT` with the smallest ids stay: ids are hashes,
-        so that this is a uniform sample which does not depend on how the store was read.
-        """
-        found = [signal for _, signals in conversations for signal in signals]
-        senders = [conversation.sender for conversation, _ in conversations]
-        good = schema.good_turns
-        with self._database.write() as connection:
-            known: set[str] = set()
-            for chunk in chunks(senders):
-                rows = connection.execute(
-                    sa.select(schema.signals.c.signal_id).where(schema.signals.c.sender.in_(chunk))
-                )
-                known |= {row.signal_id for row in rows}
-                for table in (schema.signals, schema.conversations, good):
-                    connection.execute(sa.delete(table).where(table.c.sender.in_(chunk)))
-            if found:
-                connection.execute(sa.insert(schema.signals), [asdict(signal) for signal in found])
-            if conversations:
-                connection.execute(sa.insert(schema.conversations), [conversation_row(*item) for item in conversations])
-            if good_turns:
-                connection.execute(sa.insert(good), [asdict(turn) for turn in good_turns])
-            kept = sa.select(good.c.turn_id).order_by(good.c.turn_id).limit(GOOD_TURNS_KEPT)
-            connection.execute(sa.delete(good).where(good.c.turn_id.notin_(kept.subquery().select())))
-            set_meta(connection, WATERMARK, str(watermark))
-        return len(found), sum(signal.signal_id not in known for signal in found)
-
-    def good_turns(self) -> list[GoodTurn]:
-        """Return the sample of turns that went well."""
-        with self._database.read() as connection:
-            return [
-                GoodTurn(row.turn_id, row.sender, row.text, row.label)
-                for row in connection.execute(sa.select(schema.good_turns).order_by(schema.good_turns.c.turn_id))
-            ]
-
-    def counts(self) -> dict[str, int]:
-        """Return how many conversations, turns and failed turns have been mined."""
-        table = schema.conversations
-        query = sa.select(
-            sa.func.count().label("conversations"),
-            sa.func.coalesce(sa.func.sum(table.c.turns), 0).label("turns"),
-            sa.func.coalesce(sa.func.sum(table.c.failed_turns), 0).label("failed_turns"),
-        )
-        with self._database.read() as connection:
-            return {key: int(value) for key, value in dict(connection.execute(query).one()._mapping).items()}
-
-    def signal_counts(self) -> dict[str, int]:
-        """Return the number of signals of each kind."""
-        query = sa.select(schema.signals.c.kind, sa.func.count().label("n")).group_by(schema.signals.c.kind)
-        with self._database.read() as connection:
-            return {row.kind: row.n for row in connection.execute(query)}
-
-    # --- gaps ----------------------------------------------------------------------------------
-
-    def ungrouped_turns(self) -> list[FailedTurn]:
-        """Return the failed turns that belong to no gap yet."""
-        absent = sa.not_(sa.exists().where(schema.members.c.turn_id == schema.signals.c.turn_id))
-        with self._database.read() as connection:
-            return failed_turns(connection, absent)
-
-    def turns_of_gaps(self) -> dict[str, list[FailedTurn]]:
-        """Return the failed turns of every gap."""
-        with self._database.read() as connection:
-            gap_of = {row.turn_id: row.gap_id for row in connection.execute(sa.select(schema.members))}
-            turns = failed_turns(connection, schema.signals.c.turn_id.in_(sa.select(schema.members.c.turn_id)))
-        grouped: dict[str, list[FailedTurn]] = {}
-        for turn in turns:
-            grouped.setdefault(gap_of[turn.turn_id], []).append(turn)
-        return grouped
-
-    def gaps(self) -> dict[str, Gap]:
-        """Return every gap by id."""
-        with self._database.read() as connection:
-            members: dict[str, list[str]] = {}
-            for row in connection.execute(sa.select(schema.members)):
-                members.setdefault(row.gap_id, []).append(row.turn_id)
-            return {
-                row.gap_id: Gap(
-                    gap_id=row.gap_id,
-                    kind=GapKind(row.kind),
-                    name=row.name,
-                    intent=row.intent,
-                    priority=Priority(row.priority),
-                    turn_ids=tuple(sorted(members.get(row.gap_id, ()))),
-                    people=row.people,
-                    first_seen=row.first_seen,
-                    last_seen=row.last_seen,
-                )
-                for row in connection.execute(sa.select(schema.gaps))
-            }
-
-    def grouping_state(self) -> str:
-        """Return what the last grouping left, as it was told to `save_gaps`."""
-        with self._database.read() as connection:
-            return get_meta(connection, GROUPING_STATE) or ""
-
-    def save_gaps(self, gaps: Sequence[Gap], members: Mapping[str, str], state: str) -> int:
-        """Write gaps, which turn belongs to which, and what is left; return how many gaps are new."""
-        with self._database.write() as connection:
-            known = {row.gap_id for row in connection.execute(sa.select(schema.gaps.c.gap_id))}
-            for gap in gaps:
-                row = {
-                    "gap_id": gap.gap_id,
-                    "kind": gap.kind.value,
-                    "intent": gap.intent,
-                    "name": gap.name,
-                    "priority": gap.priority.value,
-                    "people": gap.people,
-                    "turns": len(gap.turn_ids),
-                    "first_seen": gap.first_seen,
-                    "last_seen": gap.last_seen,
-                }
-                upsert(connection, schema.gaps, "gap_id", row)
-            taken = {row.turn_id for row in connection.execute(sa.select(schema.members.c.turn_id))}
-            fresh = [{"turn_id": turn, "gap_id": gap} for turn, gap in members.items() if turn not in taken]
-            if fresh:
-                connection.execute(sa.insert(schema.members), fresh)
-            set_meta(connection, GROUPING_STATE, state)
-        return sum(gap.gap_id not in known for gap in gaps)
 
     # --- proposals and decisions ---------------------------------------------------------------
 
@@ -209,6 +62,7 @@ class Store:
         """Write new proposals and refresh waiting ones; what people decided is never touched."""
         new = 0
         with self._database.write() as connection:
+            self._check_forgotten(connection)
             for proposal in proposals:
                 table = schema.proposals
                 row = connection.execute(
@@ -253,12 +107,17 @@ class Store:
         table = schema.proposals
         changed = connection.execute(
             sa.update(table)
-            .where(table.c.proposal_id == before.proposal_id, table.c.state == before.state.value)
+            .where(
+                table.c.proposal_id == before.proposal_id,
+                table.c.state == before.state.value,
+                # What was erased meanwhile must not come back.
+                table.c.examples == sa.literal(before.examples, schema.Json()),
+            )
             .values(**proposal_row(after))
         )
         if changed.rowcount != 1:
             raise StoreError(
-                f"is no longer {before.state.value}: somebody else decided first",
+                f"is no longer {before.state.value} as it was: somebody else decided first, or was forgotten",
                 f"proposal {before.proposal_id}",
                 "look at it again with `python -m learning review show`",
             )
@@ -287,7 +146,8 @@ class Store:
             }
             upsert(connection, schema.entries, "entry_id", row)
             connection.execute(sa.insert(schema.releases), asdict(release))
-            _bump_overlay(connection)
+            _handle_gap(connection, after.proposal_id, at)
+            bump_overlay(connection)
             evidence = content_hash(*after.examples, after.answer or "")
             append_row(
                 connection,
@@ -318,7 +178,10 @@ class Store:
                 .where(schema.proposals.c.proposal_id == entry.proposal_id)
                 .values(state=to.value)
             )
-            _bump_overlay(connection)
+            if to is ProposalState.WITHDRAWN:
+                # What comes in from now on is not answered again; what came before was.
+                _handle_gap(connection, entry.proposal_id, at)
+            bump_overlay(connection)
             append_row(connection, at, who, what, entry.entry_id, entry.state.value, to.value, reason, "")
 
     def entries(self, *states: ProposalState) -> list[Entry]:
@@ -388,5 +251,8 @@ class Store:
             return find_problems(rows, get_meta(connection, HEAD))
 
 
-def _bump_overlay(connection: Connection) -> None:
-    set_meta(connection, OVERLAY_VERSION, str(int(get_meta(connection, OVERLAY_VERSION) or 0) + 1))
+def _handle_gap(connection: Connection, proposal_id: str, at: datetime) -> None:
+    gap_id = sa.select(schema.proposals.c.gap_id).where(schema.proposals.c.proposal_id == proposal_id)
+    connection.execute(
+        sa.update(schema.gaps).where(schema.gaps.c.gap_id == gap_id.scalar_subquery()).values(handled_at=at)
+    )

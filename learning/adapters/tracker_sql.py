@@ -1,99 +1,48 @@
-"""Rasa's SQL tracker store, read by row id and never written."""
+"""Rasa's SQL tracker store, read once by row id and never written."""
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 import sqlalchemy as sa
-import yaml
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from learning.errors import ProjectError, TrackerStoreError
-from learning.model import EventBatch, RawEvent
+from learning.adapters.endpoints import tracker_url as tracker_url  # found where the store is
+from learning.errors import TrackerStoreError
+from learning.events import LISTEN, SLOTS, read_event
+from learning.model import Event, EventBatch
 
 logger = logging.getLogger(__name__)
 
-COLUMNS = ("id", "sender_id", "type_name", "timestamp", "data")
+COLUMNS = ("id", "sender_id", "type_name", "timestamp", "action_name", "data")
 OVERLAP = 1000  # rows re-read on servers whose ids may be committed out of order
-SENDERS_PER_QUERY = 400  # SQLite's parameter limit is 999 in old builds
-NEEDED_KINDS = ("user", "bot", "action", "slot")
+CHUNK = 20_000  # rows asked for at a time, about 20 MB
+ROWS_PER_QUERY = 400  # SQLite's parameter limit is 999 in old builds
 
-
-def tracker_url(endpoints: Path, root: Path) -> str:
-    """Return the SQLAlchemy URL of the tracker store that `endpoints.yml` names.
-
-    Raises:
-        ProjectError: the file or its `tracker_store` is missing, or the store is not an SQL one.
-
-    """
-    try:
-        content = yaml.safe_load(endpoints.read_text("utf-8")) or {}
-    except FileNotFoundError as error:
-        raise ProjectError("does not exist", str(endpoints), "run this in the Rasa project's folder") from error
-    except OSError as error:
-        raise ProjectError(f"cannot be read ({error.strerror})", str(endpoints), "check the file's rights") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ProjectError("is not valid YAML", str(endpoints), "correct it") from error
-    store = content.get("tracker_store") if isinstance(content, dict) else None
-    if not isinstance(store, dict):
-        raise ProjectError(
-            "names no tracker_store, so that Rasa forgets conversations when it stops",
-            str(endpoints),
-            "add `tracker_store: {type: SQL, dialect: sqlite, db: var/tracker.db}`",
-        )
-    store = {key: _from_environment(value, endpoints) for key, value in store.items()}
-    if str(store.get("type", "")).lower() != "sql":
-        raise ProjectError(
-            f"has a tracker_store of type {store.get('type')!r}",
-            str(endpoints),
-            "use `type: SQL`: mining reads SQL only",
-        )
-    host = str(store.get("url") or store.get("host") or "")
-    if "://" in host:
-        return host
-    dialect = str(store.get("dialect", "sqlite"))
-    database = str(store.get("db", "rasa.db"))
-    if dialect.startswith("sqlite"):
-        return f"sqlite:///{(root / database).resolve()}"
-    name, _, port = host.partition(":")  # Rasa takes a port from either place
-    port = port or str(store.get("port") or "")
-    if port and not port.isdecimal():
-        raise ProjectError(f"is {port!r}, not a number", f"{endpoints}: tracker_store: port", "correct it")
-    url = sa.engine.URL.create(
-        dialect,
-        username=store.get("username"),
-        password=store.get("password"),
-        host=name or None,
-        port=int(port) if port else None,
-        database=database,
-        query=store.get("query") or {},
-    )
-    return url.render_as_string(hide_password=False)
-
-
-def _from_environment(value: Any, endpoints: Path) -> Any:
-    """Fill in `${NAME}` as Rasa does; a name that is not set is an error, not an empty password."""
-    if isinstance(value, dict):
-        return {key: _from_environment(item, endpoints) for key, item in value.items()}
-    if not isinstance(value, str):
-        return value
-
-    def lookup(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in os.environ:
-            raise ProjectError("is not set", f"{endpoints}: ${{{name}}}", "set the environment variable")
-        return os.environ[name]
-
-    return re.sub(r"\$\{(\w+)\}", lookup, value)
+# Rows that nobody reads never leave the database; one without a type is corrupt, and is said to be.
+# `action_name` holds the name of an action, a slot or a form. JSON is fetched only where it is read.
+ROW = """
+    SELECT id, sender_id, type_name, timestamp, action_name, CASE WHEN type_name <> 'action' THEN data END FROM events
+"""
+WANTED = f"""
+    (type_name IN ('user', 'bot', 'active_loop', '') OR type_name = 'action' AND action_name <> '{LISTEN}'
+    OR type_name = 'slot' AND action_name IN ('{"', '".join(SLOTS)}'))
+"""
+EXTENT = sa.text("""
+    SELECT max(id) AS last_id, count(*) AS rows, sum(CASE WHEN id > :known THEN 1 ELSE 0 END) AS fresh
+    FROM (SELECT id FROM events WHERE id > :after ORDER BY id LIMIT :size) AS chunk
+""")
+BETWEEN = sa.text(f"{ROW} WHERE id > :after AND id <= :last AND {WANTED} ORDER BY id")
+TAIL = sa.text(
+    f"{ROW} WHERE sender_id = :sender AND id >= :first AND id < :before AND {WANTED} ORDER BY id LIMIT :limit"
+)
 
 
 class SqlTrackerEvents:
@@ -116,6 +65,9 @@ class SqlTrackerEvents:
                 f"tracker store {self._item}",
                 "correct tracker_store in endpoints.yml",
             ) from error
+        dialect: Any = self._engine.dialect
+        self._driver_error = dialect.dbapi.Error
+        self._between, self._tail = (query.compile(dialect=dialect) for query in (BETWEEN, TAIL))
         self._check_schema()
 
     def _open(self, url: sa.engine.URL) -> sa.engine.Engine:
@@ -137,41 +89,57 @@ class SqlTrackerEvents:
         return sa.create_engine(url, future=True, pool_pre_ping=True)
 
     def batches(self, after_id: int, size: int) -> Iterator[EventBatch]:
-        """Yield what lies behind `after_id`, with which senders have news and which rows are corrupt."""
-        after_id = self._known_position(after_id)
-        position = after_id if self._is_sqlite else max(0, after_id - OVERLAP)
-        query = sa.text(
-            "SELECT id, sender_id, type_name, timestamp, data FROM events WHERE id > :after ORDER BY id LIMIT :size"
-        )
-        while True:
-            rows = self._rows(query, {"after": position, "size": size})
-            if not rows:
-                return
-            decoded = [_decode(row) for row in rows]
-            senders = dict.fromkeys(event.sender_id for event in decoded if event)
-            corrupt = tuple(
-                row.id for row, event in zip(rows, decoded, strict=True) if row.id > after_id and event is None
-            )
-            for row_id in corrupt:
-                logger.warning("tracker store: event row %d is corrupt and is skipped", row_id)
-            position = rows[-1].id
-            fresh = sum(row.id > after_id for row in rows)
-            yield EventBatch(max(position, after_id), tuple(senders), fresh, corrupt)
+        """Yield what lies behind `after_id`, with what is read of each sender and which rows are corrupt.
 
-    def events_of(self, senders: Sequence[str]) -> Iterator[tuple[str, list[RawEvent]]]:
-        """Yield each sender with its readable events in row order."""
-        query = sa.text(
-            "SELECT id, sender_id, type_name, timestamp, data FROM events"
-            " WHERE sender_id IN :senders AND type_name IN :kinds ORDER BY sender_id, id"
-        ).bindparams(sa.bindparam("senders", expanding=True), sa.bindparam("kinds", expanding=True))
-        for start in range(0, len(senders), SENDERS_PER_QUERY):
-            chunk = senders[start : start + SENDERS_PER_QUERY]
-            found: dict[str, list[RawEvent]] = {}
-            for row in self._rows(query, {"senders": list(chunk), "kinds": list(NEEDED_KINDS)}):
-                event = _decode(row)
-                if event is not None:
-                    found.setdefault(event.sender_id, []).append(event)
-            yield from found.items()
+        The database is asked for `CHUNK` rows at a time and nothing is open in between: a bot that writes to the
+        same SQLite file never waits for mining.
+        """
+        known = self._known_position(after_id)
+        restarted = known < after_id
+        position = known if self._is_sqlite else max(0, known - OVERLAP)
+        while True:
+            rows: dict[str, list[Event]] = {}
+            corrupt: list[int] = []
+            first, fresh = position, 0
+            for left in range(size, 0, -CHUNK):
+                asked = min(left, CHUNK)
+                with self._reading() as connection:
+                    extent = connection.execute(EXTENT, {"after": position, "size": asked, "known": known}).one()
+                    if extent.last_id:
+                        between = {"after": position, "last": extent.last_id}
+                        _collect(self._tuples(connection, self._between, between), rows, corrupt)
+                position, fresh = extent.last_id or position, fresh + (extent.fresh or 0)
+                if extent.rows < asked:
+                    break
+            if position == first:
+                return
+            new_corrupt = tuple(row_id for row_id in corrupt if row_id > known)
+            for row_id in new_corrupt:
+                logger.warning("tracker store: event row %d is corrupt and is skipped", row_id)
+            yield EventBatch(max(position, known), fresh, new_corrupt, rows, restarted)
+            restarted = False
+
+    def tails(self, starts: Mapping[str, int], before_row: int, limit: int) -> dict[str, list[Event]]:
+        """Return up to `limit` events of each sender from its row in `starts` on, those before `before_row`."""
+        found: dict[str, list[Event]] = {}
+        with self._reading() as connection:
+            for sender_id, first in starts.items():
+                one = {"sender": sender_id, "first": first, "before": before_row, "limit": limit}
+                _collect(self._tuples(connection, self._tail, one), found, [])
+        return found
+
+    def senders_at(self, rows: Sequence[int]) -> dict[int, str]:
+        """Return the sender of each of `rows` that is still there."""
+        query = sa.text("SELECT id, sender_id FROM events WHERE id IN :rows").bindparams(
+            sa.bindparam("rows", expanding=True)
+        )
+        found: dict[int, str] = {}
+        for start in range(0, len(rows), ROWS_PER_QUERY):
+            found.update(
+                (row.id, row.sender_id)
+                for row in self._rows(query, {"rows": list(rows[start : start + ROWS_PER_QUERY])})
+            )
+        return found
 
     def _known_position(self, after_id: int) -> int:
         """Return `after_id`, or 0 where the store ends before it: then it was emptied or made anew."""
@@ -196,10 +164,27 @@ class SqlTrackerEvents:
         return found
 
     def _rows(self, query: Any, parameters: dict[str, Any]) -> list[Any]:
+        with self._reading(as_text=True) as connection:
+            return list(connection.execute(query, parameters))
+
+    def _tuples(self, connection: sa.engine.Connection, query: Any, parameters: Mapping[str, Any]) -> Iterable[Any]:
+        """Return rows as the driver makes them; SQLAlchemy's own take twice as long."""
+        order = query.positiontup if query.positional else None
+        cursor: Any = connection.connection.cursor()
+        cursor.execute(str(query), [parameters[name] for name in order] if order else parameters)
+        rows: Iterable[Any] = cursor
+        return rows
+
+    @contextmanager
+    def _reading(self, as_text: bool = False) -> Iterator[sa.engine.Connection]:
+        """Give a connection; unless `as_text`, SQLite's texts come as bytes, which spares decoding what is JSON."""
         try:
             with self._engine.connect() as connection:
-                return list(connection.execute(query, parameters))
-        except SQLAlchemyError as error:
+                if self._is_sqlite and not as_text:
+                    raw: Any = connection.connection.dbapi_connection
+                    raw.text_factory = bytes
+                yield connection
+        except (SQLAlchemyError, self._driver_error) as error:
             raise TrackerStoreError(
                 f"cannot be read ({_cause(error)})", f"tracker store {self._item}", "check that the database is up"
             ) from error
@@ -225,25 +210,33 @@ class SqlTrackerEvents:
             )
 
 
-def _decode(row: Any) -> RawEvent | None:
-    """Return the event, or None where the row is not what Rasa writes."""
-    try:
-        data = _parse(row.data)
-        at = datetime.fromtimestamp(float(row.timestamp), tz=timezone.utc)
-    except (ValueError, TypeError, OverflowError, OSError):
-        return None
-    named = all(isinstance(name, str) and name for name in (row.sender_id, row.type_name))
-    if not isinstance(data, dict) or not named:
-        return None
-    return RawEvent(row.id, row.sender_id, row.type_name, at, data)
+def _collect(result: Iterable[Any], rows: dict[str, list[Event]], corrupt: list[int]) -> None:
+    """Sort rows in by their sender; note those that are not what Rasa writes."""
+    names = _Names({None: ""})
+    for row_id, sender, kind, timestamp, name, data in result:
+        try:
+            sender_id = names[sender]
+            if not sender_id:
+                raise ValueError("nobody's row")
+            event = read_event(row_id, names[kind], timestamp, names[name], data)
+        except (ValueError, RecursionError):
+            corrupt.append(row_id)
+            continue
+        if event is None:
+            continue
+        if sender_id in rows:
+            rows[sender_id].append(event)
+        else:
+            rows[sender_id] = [event]
 
 
-def _parse(data: Any) -> Any:
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        # Rasa writes what Python's own encoder does: half an emoji, and NaN, are no corrupt rows.
-        return json.loads(data)
+class _Names(dict["str | bytes | None", str]):
+    """Names as text, each decoded once; `ValueError` for one that is not UTF-8."""
+
+    def __missing__(self, value: str | bytes | None) -> str:
+        name = value.decode("utf-8") if isinstance(value, bytes) else str(value)
+        self[value] = name
+        return name
 
 
 def _keep_undecodable(connection: Any, _record: Any) -> None:

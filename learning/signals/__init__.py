@@ -1,18 +1,20 @@
 """Detectors of failed turns, one a file, and the registry that runs them all.
 
-Understanding signals say that the bot did not get what was meant: they become gaps. Service signals say
-that it understood but could not help.
+Understanding signals say that the bot did not get what was meant: they become gaps. Answer signals say that it
+understood, or thought so, and the answer was no good. Service signals say that it understood but could not help.
+Which kind is which stands in `model`. A finding's evidence holds labels and numbers, never what was said.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from learning.model import Conversation, Finding, Signal, content_id
-from learning.ports import Encoder, Redactor
+from learning.model import Conversation, Finding, Rating
+from learning.ports import Encoder
 from learning.settings import SignalSettings
 from learning.signals import (
+    abandonment,
     ambiguity,
     backend_failure,
     clarification,
@@ -20,11 +22,14 @@ from learning.signals import (
     frustration,
     handoff,
     low_confidence,
+    low_satisfaction,
     negative_feedback,
     repeated_fallback,
+    repeated_question,
     rephrase,
     unfamiliar,
 )
+from learning.signals.again import Pair, judge
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ class Context:
     encoder: Encoder
 
 
-Detector = Callable[[Conversation, Context], Iterator[Finding]]
+Detector = Callable[[Conversation, SignalSettings], Iterator[Finding]]
+Pairs = Callable[[Conversation, SignalSettings], Iterator[Pair]]
 
+# Detectors that look at one conversation and need nothing else.
 DETECTORS: dict[str, Detector] = {
     "fallback": fallback.detect,
     "clarification": clarification.detect,
@@ -44,37 +51,48 @@ DETECTORS: dict[str, Detector] = {
     "low_confidence": low_confidence.detect,
     "ambiguity": ambiguity.detect,
     "unfamiliar": unfamiliar.detect,
-    "rephrase": rephrase.detect,
     "negative_feedback": negative_feedback.detect,
     "frustration": frustration.detect,
+    "abandonment": abandonment.detect,
     "handoff": handoff.detect,
     "backend_failure": backend_failure.detect,
 }
+# Detectors that compare what two messages mean; sentences are encoded once for all conversations.
+PAIR_DETECTORS: dict[str, Pairs] = {
+    "rephrase": rephrase.pairs,
+    "repeated_question": repeated_question.pairs,
+}
+# `low_satisfaction.detect_all` looks at the ratings of all conversations, and is called by itself.
+KINDS = (*DETECTORS, *PAIR_DETECTORS, low_satisfaction.KIND)
 
 
-def find_signals(conversation: Conversation, context: Context, redactor: Redactor) -> list[Signal]:
-    """Run every detector over a conversation; texts leave redacted."""
-    signals: list[Signal] = []
-    redacted: dict[str, str] = {}
-    for kind, detect in DETECTORS.items():
-        for finding in detect(conversation, context):
-            turn = finding.turn
-            if turn.turn_id not in redacted:
-                redacted[turn.turn_id] = redactor.redact(turn.text)
-            signals.append(
-                Signal(
-                    signal_id=content_id("signal", kind, turn.turn_id),
-                    turn_id=turn.turn_id,
-                    sender=conversation.sender,
-                    kind=kind,
-                    text=redacted[turn.turn_id],
-                    intent=turn.intent,
-                    confidence=turn.confidence,
-                    weight=finding.weight,
-                    evidence=finding.evidence,
-                    at=turn.at,
-                    channel=turn.channel,
-                    clarified=turn.clarified,
-                )
-            )
-    return signals
+def detect(conversations: Sequence[Conversation], context: Context) -> list[list[tuple[str, Finding]]]:
+    """Return for each conversation what its detectors found: (kind, finding), at most one of a kind for a turn."""
+    found: list[list[tuple[str, Finding]]] = []
+    pairs: list[tuple[int, str, Pair]] = []
+    for number, conversation in enumerate(conversations):
+        found.append(
+            [(kind, finding) for kind, run in DETECTORS.items() for finding in run(conversation, context.settings)]
+        )
+        if len(conversation.turns) > 1:
+            pairs += [
+                (number, kind, pair)
+                for kind, find in PAIR_DETECTORS.items()
+                for pair in find(conversation, context.settings)
+            ]
+    taken: set[tuple[int, str, str]] = set()
+    for (number, kind, pair), finding in zip(pairs, judge([pair for *_, pair in pairs], context.encoder), strict=True):
+        key = (number, kind, pair.turn.turn_id)
+        if finding is not None and key not in taken:
+            taken.add(key)
+            found[number].append((kind, finding))
+    return found
+
+
+def ratings(conversation: Conversation) -> list[Rating]:
+    """Return what the customer said of the answers: thumbs, and marks that are not in the middle."""
+    return [
+        Rating(turn.turn_id, conversation.sender, turn.intent, turn.rating > 0)
+        for turn in conversation.turns
+        if turn.rating and not turn.is_fallback
+    ]

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from learning.model import Conversation, Finding
-
-if TYPE_CHECKING:
-    from learning.signals import Context
+from learning.settings import SignalSettings
 
 WEIGHT = 1.0  # the action recorded it
 
 
-def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
+def detect(conversation: Conversation, settings: SignalSettings) -> Iterator[Finding]:
     """Find turns whose action could not reach its service."""
     for turn in conversation.turns:
         if turn.failed_service:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from learning.model import Conversation, Finding
-
-if TYPE_CHECKING:
-    from learning.signals import Context
+from learning.settings import SignalSettings
 
 WEIGHT = 1.0  # the customer had to say it twice, and said what it means
 
 
-def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
+def detect(conversation: Conversation, settings: SignalSettings) -> Iterator[Finding]:
     """Find turns whose meaning the customer chose; "Something else" chooses none and is a plain fallback."""
     for turn in conversation.turns:
         if turn.clarified:

@@ -1,21 +1,17 @@
-"""The customer asked for a person right after something that the bot did not understand."""
+"""The customer asked for a person, or accepted one, right after something that the bot did not understand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from learning.model import Conversation, Finding
-
-if TYPE_CHECKING:
-    from learning.signals import Context
+from learning.settings import SignalSettings
 
 WEIGHT = 0.8  # some want a person whatever the bot says
-PERSON_INTENT = "talk_to_person"
 
 
-def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
+def detect(conversation: Conversation, settings: SignalSettings) -> Iterator[Finding]:
     """Find fallback turns that a request for a person follows: the need is in the turn before."""
-    for turn, after in zip(conversation.turns, conversation.turns[1:], strict=False):
-        if turn.is_fallback and after.intent == PERSON_INTENT:
+    for turn in conversation.turns:
+        if turn.led_to_person and turn.is_fallback:
             yield Finding(turn, WEIGHT, "asked for a person after it")

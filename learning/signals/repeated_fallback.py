@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from learning.model import Conversation, Finding
-
-if TYPE_CHECKING:
-    from learning.signals import Context
+from learning.settings import SignalSettings
 
 WEIGHT = 1.0  # two failures in a row are never chance
 
 
-def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
+def detect(conversation: Conversation, settings: SignalSettings) -> Iterator[Finding]:
     """Find fallbacks that follow a fallback which no button cleared up."""
     for before, turn in zip(conversation.turns, conversation.turns[1:], strict=False):
         if before.is_fallback and not before.clarified and turn.is_fallback:

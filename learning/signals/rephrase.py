@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
-from learning.model import Conversation, Finding, Turn
-
-if TYPE_CHECKING:
-    from learning.signals import Context
+from learning.model import Conversation, Turn
+from learning.settings import SignalSettings
+from learning.signals.again import Pair, same_numbers, shared_words, stems
+from learning.texts import words_of
 
 WEIGHT = 0.7  # some repeat a message only because the bot was slow
-SAME_WORDS = 0.98  # from here it is the same message sent twice, not a rephrasing
+FEW_WORDS, MOST_WORDS = 0.2, 0.6  # share in common under which two messages differ, and from which they ask the same
+SHORTEST = 8  # characters; "yes please" after "yes" is no question
 
 
-def detect(conversation: Conversation, context: Context) -> Iterator[Finding]:
-    """Find answered turns that the next message, soon after, says again."""
-    pairs = [pair for pair in zip(conversation.turns, conversation.turns[1:], strict=False) if _may_be(*pair, context)]
-    if not pairs:
-        return
-    vectors = context.encoder.encode([turn.text for pair in pairs for turn in pair])
-    for number, (turn, after) in enumerate(pairs):
-        similarity = float(vectors[2 * number] @ vectors[2 * number + 1])
-        if context.settings.rephrase_similarity <= similarity < SAME_WORDS:
-            yield Finding(
-                turn, WEIGHT, f"asked again after {(after.at - turn.at).seconds} s, similarity {similarity:.2f}"
-            )
+def pairs(conversation: Conversation, settings: SignalSettings) -> Iterator[Pair]:
+    """Yield answered turns with the next message, where that comes soon and may say the same."""
+    for turn, after in pairwise(conversation.turns):
+        if not _may_be(turn, after, settings):
+            continue
+        shared = shared_words(stems(turn.text), stems(after.text))
+        if shared < FEW_WORDS:
+            continue
+        # The very same words are the same message, sent twice by the channel or by a nervous finger.
+        if words_of(turn.text) == words_of(after.text) or not same_numbers(turn.text, after.text):
+            continue
+        evidence = f"asked again after {(after.at - turn.at).seconds} s"
+        sure = shared if shared >= MOST_WORDS else None
+        yield Pair(turn, after, sure, settings.rephrase_similarity, WEIGHT, evidence)
 
 
-def _may_be(turn: Turn, after: Turn, context: Context) -> bool:
-    seconds = (after.at - turn.at).total_seconds()
-    answered = bool(turn.reply) and not turn.is_fallback
-    return answered and 0 <= seconds <= context.settings.rephrase_window and min(len(turn.text), len(after.text)) > 8
+def _may_be(turn: Turn, after: Turn, settings: SignalSettings) -> bool:
+    answered = bool(turn.reply) and not turn.is_fallback and not turn.answers_form and not after.answers_form
+    return (
+        answered
+        and min(len(turn.text), len(after.text)) > SHORTEST
+        and 0 <= (after.at - turn.at).total_seconds() <= settings.rephrase_window
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from rasa_sdk.executor import ActionExecutor
 from actions import texts
 from actions.dialogue import Fallback
 from learning.adapters.tracker_sql import SqlTrackerEvents
-from learning.conversations import build_conversation
 from learning.model import Turn
+from learning.reading import Reader
+from learning.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 TIED = [
@@ -78,12 +80,8 @@ class Chat:
         """What the learning loop reads from the tracker store."""
         asyncio.run(self.store.save(self.tracker))
         events = SqlTrackerEvents(f"sqlite:///{self.database}")
-        return [
-            turn
-            for batch in events.batches(0, 1000)
-            for sender, rows in events.events_of(batch.senders)
-            for turn in build_conversation(sender, rows).turns
-        ]
+        reader = Reader(events, lambda rows: {}, Settings(), datetime.now(timezone.utc))
+        return [turn for reading in reader.read(0) for talk in reading.conversations for turn in talk.turns]
 
 
 @pytest.fixture

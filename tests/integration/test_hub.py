@@ -25,9 +25,9 @@ from hub.settings import HubSettings
 from learning import bootstrap, pipeline
 from learning.adapters.store import Store
 from learning.errors import PublishError
+from learning.loop import Loop
 from learning.model import (
     Action,
-    Conversation,
     Decision,
     Gap,
     GapKind,
@@ -37,11 +37,9 @@ from learning.model import (
     ProposalState,
     Replay,
     ScorePart,
-    Signal,
     Source,
-    Turn,
 )
-from learning.pipeline import Loop
+from tests.learning_builders import mined, save_members
 
 with warnings.catch_warnings():  # Starlette would rather have a client that is not among the locked packages
     warnings.simplefilter("ignore")
@@ -145,13 +143,14 @@ def fill(store: Store, proposal: Proposal, said: str = "do you have a points pro
     """Save a gap with two messages of two people, and the proposal made of it."""
     turn_ids = []
     for person in range(2):
-        turn_id, sender = f"t{person}{proposal.proposal_id[-14:]}", f"s{person}{proposal.proposal_id[-14:]}"
-        turn = Turn(turn_id, said, NOW - timedelta(days=person), "nlu_fallback", 0.2)
-        signal = Signal(
-            *(f"f{turn_id[1:]}", turn_id, sender, "fallback", said, "nlu_fallback", 0.2, 0.9, "", turn.at, "web")
-        )
-        store.save_batch([(Conversation(sender, (turn,)), [signal])], [], 1)
-        turn_ids.append(turn_id)
+        sender = f"s{person}{proposal.proposal_id[-14:]}"
+        at = NOW - timedelta(days=person)
+        reading = mined(sender, said, started=at, last_at=at)
+        (talk,) = reading.conversations
+        (turn,) = talk.failed
+        moved = replace(talk, failed=(replace(turn, at=at),))
+        store.save_batch([replace(reading, conversations=(moved,))], [], 1)
+        turn_ids.append(turn.turn_id)
     record = Gap(
         **{
             "gap_id": proposal.gap_id,
@@ -159,14 +158,14 @@ def fill(store: Store, proposal: Proposal, said: str = "do you have a points pro
             "name": f"loyalty points {proposal.proposal_id[-1]}",
             "intent": None,
             "priority": Priority.MEDIUM,
-            "turn_ids": tuple(turn_ids),
+            "turns": len(turn_ids),
             "people": proposal.people,
             "first_seen": NOW - timedelta(days=1),
             "last_seen": NOW,
             **gap,
         }
     )
-    store.save_gaps([record], dict.fromkeys(turn_ids, record.gap_id), "")
+    save_members(store, [record], dict.fromkeys(turn_ids, record.gap_id))
     store.save_proposals([proposal], NOW)
 
 

@@ -93,7 +93,7 @@ def proposals(run: Run) -> list[dict[str, Any]]:
 def test_mine_review_publish_withdraw(root: Path, run: Run) -> None:
     mined = run("mine")
     assert mined.code == 0
-    assert "56 new events in 14 conversations: 13 new signals, 1 new gaps, 1 new proposals" in mined.out
+    assert "56 new events in 14 conversations: 26 new signals, 1 new gaps, 1 new proposals" in mined.out
     assert "186 more conversations make the numbers firm" in mined.out
     assert "0 new signals, 0 new gaps, 0 new proposals" in run("mine").out
 

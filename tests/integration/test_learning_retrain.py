@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from learning.errors import BotServerError, ProjectError, TrainingError
+from learning.loop import Loop
 from learning.model import Action, Decision, Entry, ProposalState, content_id
-from learning.pipeline import Loop, mine, review
+from learning.pipeline import mine, review
 from learning.retrain import RetrainReport, retrain
 from learning.review import move
 from tests.learning_builders import (
@@ -140,7 +141,7 @@ def test_an_entry_is_absorbed_from_the_share_of_the_settings(
     loop: Loop, server: FakeServer, share: float, absorbed: int
 ) -> None:
     (entry,) = loop.store.entries(S.PUBLISHED)
-    turns = [turn.text for turns in loop.store.turns_of_gaps().values() for turn in turns]
+    turns = [turn.text for gap_id in loop.store.gaps() for turn in loop.store.turns_of_gap(gap_id)]
     texts = sorted({*entry.examples, *turns})
     known = set(texts[: round(share * 100 * len(texts) / 100 + (0.5 if absorbed else -0.5))])
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,24 +16,29 @@ import sqlalchemy as sa
 
 from learning.adapters import schema
 from learning.adapters.database import Database
-from learning.adapters.store import GOOD_TURNS_KEPT, Store
+from learning.adapters.store import Store
+from learning.adapters.store_mining import GOOD_TURNS_KEPT
 from learning.errors import NotFound, ReviewError, StoreError
 from learning.model import (
     Action,
     Decision,
     GapKind,
     GoodTurn,
+    MinedSender,
+    Outcome,
     Proposal,
     ProposalKind,
     ProposalState,
+    Rating,
     Replay,
     ScorePart,
+    Signal,
     Source,
     content_id,
 )
 from learning.overlay import OverlayReader
 from learning.review import decide, move
-from tests.learning_builders import START, FakeEncoder, conversation, fresh_database, gap, proposal, signal, turn
+from tests.learning_builders import START, FakeEncoder, fresh_database, gap, mined, proposal, save_members
 
 POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
 S = ProposalState
@@ -62,7 +68,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     url: str = request.getfixturevalue("postgres_schema")
     engine = sa.create_engine(url, future=True)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
         connection.execute(sa.text(f"TRUNCATE {', '.join(schema.metadata.tables)} RESTART IDENTITY"))
     engine.dispose()
     return url
@@ -104,13 +110,13 @@ def test_a_new_database_is_empty(store: Store) -> None:
 
 
 def test_opening_it_again_keeps_everything(store: Store, url: str) -> None:
-    store.save_batch([conversation("ann", "one", "two")], [], 17)
+    store.save_batch([mined("ann", "one", "two")], [], 17)
 
     assert Store(url).watermark() == 17
 
 
 def test_a_batch_is_saved_once_however_often_it_comes(store: Store) -> None:
-    batch = [conversation("ann", "one", "two"), conversation("bob", "three")]
+    batch = [mined("ann", "one", "two"), mined("bob", "three")]
 
     assert store.save_batch(batch, [], 10) == (3, 3)
     assert store.save_batch(batch, [], 10) == (3, 0)
@@ -119,25 +125,21 @@ def test_a_batch_is_saved_once_however_often_it_comes(store: Store) -> None:
 
 
 def test_a_longer_conversation_replaces_what_was_known_of_it(store: Store) -> None:
-    store.save_batch([conversation("ann", "one")], [], 10)
+    store.save_batch([mined("ann", "one")], [], 10)
 
-    assert store.save_batch([conversation("ann", "one", "two")], [], 20) == (2, 1)
+    assert store.save_batch([mined("ann", "one", "two")], [], 20) == (2, 1)
     assert store.counts()["turns"] == 2
     assert store.watermark() == 20
 
 
 def test_several_signals_of_a_turn_count_together_and_services_not_at_all(store: Store) -> None:
-    talk, _ = conversation("ann", "one", "two")
-    one, two = talk.turns
-    signals = [
-        signal(one, "ann", "low_confidence", 0.5),
-        signal(one, "ann", "rephrase", 0.5),
-        signal(two, "ann", "backend_failure", 1.0),
-    ]
-    store.save_batch([(talk, signals)], [], 1)
+    doubts = (Signal("low_confidence", 0.5, "a"), Signal("rephrase", 0.5, "b"))
+    store.save_batch([mined("ann", "one", signals=doubts)], [], 1)
+    store.save_batch([mined("bob", "two", signals=[Signal("backend_failure", 1.0, "c")])], [], 2)
 
-    (failed,) = store.ungrouped_turns()
-    assert (failed.turn_id, failed.text, failed.weight, failed.at) == (one.turn_id, "one", 0.75, one.at)
+    (failed,) = store.fresh_turns(10)
+    assert (failed.text, failed.weight, failed.at, failed.signals) == ("one", 0.75, START, doubts)
+    assert store.signal_counts() == {"low_confidence": 1, "rephrase": 1, "backend_failure": 1}
 
 
 def test_only_a_sample_of_good_turns_stays_and_it_does_not_depend_on_the_order(store: Store, url: str) -> None:
@@ -150,10 +152,10 @@ def test_only_a_sample_of_good_turns_stays_and_it_does_not_depend_on_the_order(s
 
 
 def test_a_batch_that_fails_leaves_nothing_behind(store: Store) -> None:
-    store.save_batch([conversation("ann", "one")], [], 10)
-    talk, signals = conversation("bob", "two")
+    store.save_batch([mined("ann", "one")], [], 10)
+    bob = mined("bob", "two")
     with pytest.raises(StoreError, match="nothing was half-written"):
-        store.save_batch([(talk, [*signals, *signals])], [], 20)
+        store.save_batch([bob, bob], [], 20)
 
     assert store.watermark() == 10
     assert store.counts()["conversations"] == 1
@@ -163,20 +165,144 @@ def test_a_batch_that_fails_leaves_nothing_behind(store: Store) -> None:
 
 
 def test_gaps_keep_their_members_and_take_no_turn_from_another(store: Store) -> None:
-    store.save_batch([conversation("ann", "one", "two"), conversation("bob", "three")], [], 1)
-    one, two, three = (failed.turn_id for failed in sorted(store.ungrouped_turns(), key=lambda turn: turn.text))
+    store.save_batch([mined("ann", "one", "two"), mined("bob", "three")], [], 1)
+    one, two, three = (failed.turn_id for failed in sorted(store.fresh_turns(10), key=lambda turn: turn.text))
     first, second = gap("1" * 16), gap("2" * 16, kind=GapKind.EXISTING_INTENT, intent="greet")
 
-    assert store.save_gaps([first, second], {one: first.gap_id, two: second.gap_id}, "s1") == 2
-    assert store.save_gaps([first], {one: second.gap_id}, "s2") == 0
-    assert {gap_id: [turn.turn_id for turn in turns] for gap_id, turns in store.turns_of_gaps().items()} == {
-        first.gap_id: [one],
-        second.gap_id: [two],
-    }
-    assert [turn.turn_id for turn in store.ungrouped_turns()] == [three]
-    assert store.gaps()[second.gap_id].intent == "greet"
-    assert store.gaps()[first.gap_id] == replace(first, turn_ids=(one,))
+    assert save_members(store, [first, second], {one: first.gap_id, two: second.gap_id}, "s1") == 2
+    assert save_members(store, [first], {one: second.gap_id}, "s2") == 0
+    assert [turn.turn_id for turn in store.turns_of_gap(first.gap_id)] == [one]
+    assert [turn.turn_id for turn in store.turns_of_gap(second.gap_id)] == [two]
+    assert [turn.turn_id for turn in store.fresh_turns(10)] == [three]
+    assert store.gaps() == {first.gap_id: first, second.gap_id: second}
+    assert store.gap(first.gap_id) == first
     assert store.grouping_state() == "s2"
+
+
+def test_a_conversation_that_is_read_again_keeps_its_turns_in_their_gaps(store: Store) -> None:
+    store.save_batch([mined("ann", "one", "two")], [], 1)
+    one = store.fresh_turns(10)[0].turn_id
+    save_members(store, [gap()], {one: gap().gap_id})
+    store.save_batch([mined("ann", "one", "two", "three")], [], 2)
+
+    assert [turn.turn_id for turn in store.turns_of_gap(gap().gap_id)] == [one]
+    assert [turn.text for turn in store.fresh_turns(10)] == ["two", "three"]
+    assert len(store.gap_vectors(gap().gap_id, 5)) == 1
+
+
+def test_what_a_sender_said_before_the_row_stays(store: Store) -> None:
+    early = mined("ann", "one", conversation_id="c1", first_row=1, last_row=5)
+    late = mined("ann", "two", conversation_id="c2", first_row=6, last_row=9)
+    store.save_batch([replace(early, conversations=(*early.conversations, *late.conversations))], [], 9)
+    longer = mined("ann", "two", "three", conversation_id="c2", first_row=6, last_row=12)
+    store.save_batch([longer], [], 12)
+
+    assert store.counts() == {"conversations": 2, "turns": 3, "failed_turns": 3}
+    assert store.last_sessions({"ann": 12, "bob": 12}) == {"ann": 6}
+    assert store.last_sessions({"ann": 5}) == {"ann": 1}
+
+
+def test_open_conversations_are_told_once_they_are_idle(store: Store) -> None:
+    store.save_batch([mined("ann", "one", outcome=Outcome.OPEN, first_row=3, last_row=4)], [], 4)
+    store.save_batch([mined("bob", "two", first_row=5, last_row=6)], [], 6)
+
+    assert store.idle_conversations(START) == []
+    assert store.idle_conversations(START + timedelta(hours=1)) == [3]
+    assert store.outcome_counts() == {"open": 1, "resolved": 1}
+
+
+def test_turns_without_a_gap_wait_in_the_pool_until_they_are_noise(store: Store) -> None:
+    store.save_batch([mined("ann", "one", "two")], [], 1)
+    one, two = (turn.turn_id for turn in store.fresh_turns(10))
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+
+    def save(**changes: Any) -> None:
+        empty: dict[str, Any] = {"gaps": (), "means": {}, "metric": "m", "members": {}, "pool": {}, "vectors": {}}
+        store.save_grouping(**{**empty, "noise": (), "state": "s", **changes})
+
+    save(pool={one: vector, two: vector})
+    turns, vectors = store.pooled_turns()
+    assert [turn.turn_id for turn in turns] == [one, two]
+    assert np.allclose(vectors[one], vector, atol=0.001)
+    assert store.fresh_turns(10) == []
+    save(noise=[one])
+    assert [turn.turn_id for turn in store.pooled_turns()[0]] == [two]
+
+
+def test_a_gap_keeps_the_mean_of_its_members_for_one_metric(store: Store) -> None:
+    store.save_grouping([gap()], {gap().gap_id: (3, np.array([0.5, 0.25]))}, "m1", {}, {}, {}, (), "s")
+
+    (count, mean) = store.gap_means("m1")[gap().gap_id]
+    assert (count, mean.tolist()) == (3, [0.5, 0.25])
+    assert store.gap_means("m2") == {}
+
+
+def test_figures_count_people_and_what_their_conversations_cost(store: Store) -> None:
+    later = START + timedelta(seconds=60)
+    store.save_batch([mined("ann", "one", "two", outcome=Outcome.ESCALATED), mined("bob", "three")], [], 1)
+    save_members(store, [gap()], {turn.turn_id: gap().gap_id for turn in store.fresh_turns(10)})
+
+    figures = store.gap_figures([gap().gap_id], {"escalated": 4.0, "resolved": 1.0})[gap().gap_id]
+    assert (figures.turns, figures.people, figures.cost, figures.since_handled) == (3, 2, 3.0, 0)
+    assert (figures.first_seen, figures.last_seen) == (START, START + timedelta(seconds=1))
+    assert store.recent_people(later) == {gap().gap_id: (2, 0.0)}
+    assert store.recent_people(later + timedelta(days=8)) == {gap().gap_id: (0, 0.5)}
+    assert store.newest_turn() == START + timedelta(seconds=2)
+
+
+def test_a_release_handles_its_gap_and_what_comes_after_counts_anew(store: Store) -> None:
+    store.save_batch([mined("ann", "one", "two"), mined("bob", "three")], [], 1)
+    gap_id = proposal().gap_id
+    save_members(store, [gap(gap_id)], {turn.turn_id: gap_id for turn in store.fresh_turns(10)})
+    publish(store)
+
+    handled = store.gap(gap_id)
+    assert handled.handled_at == START
+    assert store.gap_figures([gap_id], {})[gap_id].since_handled == 1  # "two" came a second later
+    store.update_gaps([replace(handled, reopened_at=START + timedelta(days=1))])
+    store.update_gaps([replace(handled, reopened_at=START + timedelta(days=1), name="other")])
+    assert [row.what for row in store.audit_rows()][-1:] == ["reopen"]
+    assert store.gap(gap_id).is_reopened
+    assert store.verify_audit() == []
+
+
+def test_only_gaps_that_changed_are_proposed_for_again(store: Store) -> None:
+    save_members(store, [gap("1" * 16), gap("2" * 16)], {})
+    store.settle_gaps(["1" * 16])
+
+    assert list(store.gaps(changed=True)) == ["2" * 16]
+
+
+def test_overall_signals_outlive_a_second_reading(store: Store) -> None:
+    store.save_batch([mined("ann", "one")], [], 1)
+    (one,) = store.fresh_turns(10)
+    found = {one.turn_id: Signal("low_satisfaction", 0.3, "41 %"), "gone": Signal("low_satisfaction", 0.3, "41 %")}
+
+    assert store.replace_overall("low_satisfaction", found) == 1
+    assert store.replace_overall("low_satisfaction", found) == 0
+    store.save_batch([mined("ann", "one", "two")], [], 2)
+    assert store.signal_counts() == {"fallback": 2, "low_satisfaction": 1}
+    assert store.replace_overall("low_satisfaction", {}) == 0
+    assert store.signal_counts() == {"fallback": 2}
+
+
+def test_vectors_of_examples_are_kept_until_they_are_replaced(store: Store) -> None:
+    store.replace_vectors({"a": np.array([0.5, 0.5]), "b": np.array([1.0, 0.0])})
+    store.replace_vectors({"b": np.array([1.0, 0.0]), "c": np.array([0.0, 1.0])})
+
+    assert {key: vector.tolist() for key, vector in store.known_vectors(["a", "b", "c"]).items()} == {
+        "b": [1.0, 0.0],
+        "c": [0.0, 1.0],
+    }
+
+
+def test_ratings_add_up_to_the_satisfaction_with_an_answer(store: Store) -> None:
+    one = mined("ann", "one").conversations[0]
+    good = [Rating(f"t{number}", "ann", "faq/returns", number < 3) for number in range(4)]
+    store.save_batch([MinedSender("ann", 1, (replace(one, ratings=tuple(good)),))], [], 1)
+
+    assert store.ratings() == good
+    assert store.satisfaction() == {"faq/returns": (0.75, 4)}
 
 
 # --- proposals and decisions ----------------------------------------------------------------------
@@ -467,8 +593,10 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 
 WRITES: dict[str, Callable[[Store], object]] = {
-    "batch": lambda store: store.save_batch([conversation("bob", "x")], [], 99),
-    "gaps": lambda store: store.save_gaps([gap()], {}, "s"),
+    "batch": lambda store: store.save_batch([mined("bob", "x")], [], 99),
+    "gaps": lambda store: save_members(store, [gap()], {}),
+    "figures": lambda store: store.update_gaps([gap()]),
+    "vectors": lambda store: store.replace_vectors({"a": np.zeros(2)}),
     "proposals": lambda store: store.save_proposals([proposal(2)], START),
     "run": lambda store: store.record_run("mine", START, START, "ok", {}),
     "commit": lambda store: store.mark_committed("c"),
@@ -514,8 +642,6 @@ def test_an_error_in_the_middle_rolls_back(tmp_path: Path) -> None:
 
 def test_turns_carry_unusual_text_unchanged(store: Store) -> None:
     odd = "größe 👍 '; DROP TABLE signals; -- \\ % _ \u2028"
-    talk, _ = conversation("ann", odd)
-    store.save_batch([(talk, [signal(talk.turns[0], "ann")])], [], 1)
+    store.save_batch([mined("ann", odd)], [], 1)
 
-    assert [failed.text for failed in store.ungrouped_turns()] == [odd]
-    assert turn(odd).text == odd
+    assert [failed.text for failed in store.fresh_turns(10)] == [odd]

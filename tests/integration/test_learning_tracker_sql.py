@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
+import uuid
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from learning.adapters import tracker_sql
 from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
-from learning.conversations import build_conversation
+from learning.conversations import build, split
 from learning.errors import ProjectError, TrackerStoreError
-from learning.model import EventBatch
-from tests.learning_builders import CORRUPT_ROWS, EVENTS_TABLE, TrackerFile, user_data
+from learning.model import ActionEvent, BotEvent, Event, FormEvent, SlotEvent, UserEvent
+from learning.reading import Reader
+from learning.settings import Settings
+from tests.learning_builders import CORRUPT_ROWS, EVENTS_TABLE, START, TrackerFile, user_data
 
 
 @pytest.fixture
@@ -26,11 +33,18 @@ def events(tracker: TrackerFile) -> SqlTrackerEvents:
     return SqlTrackerEvents(f"sqlite:///{tracker.path}")
 
 
-def texts(source: SqlTrackerEvents, *senders: str) -> dict[str, list[str]]:
-    return {
-        sender: [turn.text for turn in build_conversation(sender, rows).turns]
-        for sender, rows in source.events_of(senders)
-    }
+def texts(source: SqlTrackerEvents, after_id: int = 0, size: int = 100) -> dict[str, list[str]]:
+    """What each sender said behind a row."""
+    said: dict[str, list[str]] = {}
+    for batch in source.batches(after_id, size):
+        for sender, rows in batch.rows.items():
+            said.setdefault(sender, []).extend(row.text for row in rows if isinstance(row, UserEvent))
+    return said
+
+
+def rows_of(source: SqlTrackerEvents) -> list[Event]:
+    """All events that are read, of all senders."""
+    return [row for batch in source.batches(0, 100) for rows in batch.rows.values() for row in rows]
 
 
 def endpoints(tmp_path: Path, text: str) -> Path:
@@ -67,9 +81,10 @@ def test_a_store_that_rasa_wrote_is_read(tmp_path: Path) -> None:
     store.engine.dispose()
 
     source = SqlTrackerEvents(f"sqlite:///{path}")
-    assert list(source.batches(0, 100)) == [EventBatch(5, ("ann",), 5, ())]
-    ((_, rows),) = source.events_of(["ann"])
-    (turn,) = build_conversation("ann", rows).turns
+    (batch,) = source.batches(0, 100)
+    assert (batch.last_id, batch.events, batch.corrupt) == (5, 5, ())
+    (session,) = split(batch.rows["ann"], Settings().conversations)
+    (turn,) = build("ann", session, START, Settings()).turns
     assert (turn.text, turn.intent, turn.reply, turn.thumbs) == (said.text, "nlu_fallback", ("Sorry?",), -1)
     assert turn.ranking == (("greet", 0.3),)
     with sqlite3.connect(path) as theirs, sqlite3.connect(":memory:") as ours:
@@ -81,29 +96,75 @@ def test_a_store_that_rasa_wrote_is_read(tmp_path: Path) -> None:
 # --- reading in batches ---------------------------------------------------------------------------
 
 
-def test_batches_go_on_from_a_row_and_name_who_has_news(tracker: TrackerFile) -> None:
+def test_batches_go_on_from_a_row_and_sort_by_sender(tracker: TrackerFile) -> None:
     tracker.say("ann", "one")
     tracker.say("bob", "two")
     source = events(tracker)
 
-    assert list(source.batches(0, 3)) == [
-        EventBatch(3, ("ann",), 3, ()),
-        EventBatch(6, ("ann", "bob"), 3, ()),
-        EventBatch(8, ("bob",), 2, ()),
-    ]
+    batches = [(batch.last_id, batch.events, list(batch.rows)) for batch in source.batches(0, 3)]
+    assert batches == [(3, 3, ["ann"]), (6, 3, ["bob"]), (8, 2, ["bob"])]
     assert list(source.batches(8, 3)) == []
     tracker.say("ann", "three")
-    assert list(source.batches(8, 100)) == [EventBatch(12, ("ann",), 4, ())]
-    assert texts(source, "ann", "bob", "nobody") == {"ann": ["one", "three"], "bob": ["two"]}
+    assert [(batch.last_id, batch.events) for batch in source.batches(8, 100)] == [(12, 4)]
+    assert texts(source) == {"ann": ["one", "three"], "bob": ["two"]}
 
 
-def test_many_senders_are_read_in_several_queries(tracker: TrackerFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("learning.adapters.tracker_sql.SENDERS_PER_QUERY", 2)
-    senders = [f"s{number}" for number in range(5)]
-    for sender in senders:
-        tracker.say(sender, f"hello from {sender}")
+@pytest.mark.parametrize("chunk", [1, 2, 5, 8, 100])
+def test_a_batch_may_take_several_queries(tracker: TrackerFile, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    monkeypatch.setattr(tracker_sql, "CHUNK", chunk)
+    tracker.say("ann", "one")
+    tracker.say("bob", "two")
 
-    assert texts(events(tracker), *senders) == {sender: [f"hello from {sender}"] for sender in senders}
+    assert [(batch.last_id, batch.events) for batch in events(tracker).batches(0, 5)] == [(5, 5), (8, 3)]
+    assert texts(events(tracker), size=5) == {"ann": ["one"], "bob": ["two"]}
+
+
+def test_only_what_the_loop_reads_is_fetched(tracker: TrackerFile) -> None:
+    tracker.say("ann", "one")
+    for name in ("order_number", "csat", "requested_slot"):
+        tracker.add("ann", {"event": "slot", "name": name, "value": 4})
+    tracker.add("ann", {"event": "active_loop", "name": "support_form"})
+    tracker.add("ann", {"event": "active_loop", "name": None})
+    tracker.add("ann", {"event": "user_featurization"})
+    found = rows_of(events(tracker))
+
+    assert [type(row) for row in found] == [UserEvent, ActionEvent, BotEvent, SlotEvent, FormEvent, FormEvent]
+    assert [row.name for row in found if isinstance(row, FormEvent)] == ["support_form", ""]
+    (batch,) = events(tracker).batches(0, 100)
+    assert (batch.events, batch.last_id) == (10, 10)
+
+
+def test_rows_that_are_not_read_are_counted_all_the_same(tracker: TrackerFile) -> None:
+    for _ in range(3):
+        tracker.add("ann", {"event": "user_featurization"})
+
+    assert [(batch.last_id, batch.events, dict(batch.rows)) for batch in events(tracker).batches(0, 2)] == [
+        (2, 2, {}),
+        (3, 1, {}),
+    ]
+
+
+def test_the_last_session_of_a_sender_is_read_again_from_its_row(tracker: TrackerFile) -> None:
+    for text in ("one", "two", "three"):
+        tracker.say("ann", text)
+        tracker.say("bob", text)
+    source = events(tracker)
+
+    tails = source.tails({"ann": 9, "bob": 5, "nobody": 1}, before_row=21, limit=100)
+    assert {sender: [row.row_id for row in rows] for sender, rows in tails.items()} == {
+        "ann": [9, 10, 11, 17, 18, 19],
+        "bob": [5, 6, 7, 13, 14, 15],
+    }
+    assert [row.row_id for row in source.tails({"ann": 1}, 21, limit=2)["ann"]] == [1, 2]
+    assert source.senders_at([1, 5, 999]) == {1: "ann", 5: "bob"}
+
+
+def test_many_senders_are_looked_up_in_several_queries(tracker: TrackerFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker_sql, "ROWS_PER_QUERY", 2)
+    for number in range(5):
+        tracker.add(f"s{number}", {"event": "user_featurization"})
+
+    assert events(tracker).senders_at(range(1, 6)) == {number + 1: f"s{number}" for number in range(5)}
 
 
 def test_the_store_is_never_written(tracker: TrackerFile) -> None:
@@ -133,7 +194,7 @@ def test_corrupt_rows_are_counted_and_skipped_and_the_rest_is_read(
     corrupt = [row for batch in batches for row in batch.corrupt]
     assert corrupt == [*range(4, 4 + len(CORRUPT_ROWS)), 99]
     assert sum(batch.events for batch in batches) == 3 + len(CORRUPT_ROWS) + 1 + 3
-    assert texts(source, "ann") == {"ann": ["before", "after"]}
+    assert texts(source)["ann"] == ["before", "after"]
     assert "event row 4 is corrupt and is skipped" in caplog.text
     assert "no time" not in caplog.text
 
@@ -150,13 +211,113 @@ def test_what_pythons_json_writes_is_not_corrupt(tracker: TrackerFile) -> None:
     source = events(tracker)
 
     assert [batch.corrupt for batch in source.batches(0, 10)] == [()]
-    assert texts(source, "ann") == {"ann": ["half an emoji ?"]}
+    assert texts(source) == {"ann": ["half an emoji ?"]}
 
 
 def test_a_store_that_was_emptied_is_read_from_its_start(tracker: TrackerFile) -> None:
     tracker.say("ann", "one")
 
-    assert [batch.last_id for batch in events(tracker).batches(5000, 10)] == [4]
+    assert [(batch.last_id, batch.events, batch.restarted) for batch in events(tracker).batches(5000, 3)] == [
+        (3, 3, True),
+        (4, 1, False),
+    ]
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
+
+
+class PostgresTracker:
+    """A tracker store on PostgreSQL, whose rows may be committed out of order."""
+
+    def __init__(self, engine: sa.engine.Engine, url: str) -> None:
+        self.url = url
+        self._engine = engine
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text(
+                    "CREATE TABLE events (id SERIAL PRIMARY KEY, sender_id VARCHAR(255) NOT NULL,"
+                    " type_name VARCHAR(255) NOT NULL, timestamp FLOAT, intent_name VARCHAR(255),"
+                    " action_name VARCHAR(255), data TEXT)"
+                )
+            )
+
+    def say(self, row_id: int, sender: str, text: str) -> None:
+        at = START.timestamp() + row_id
+        values = {"id": row_id, "sender": sender, "at": at, "data": json.dumps(user_data(text, "greet"))}
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.text("INSERT INTO events VALUES (:id, :sender, 'user', :at, 'greet', NULL, :data)"), values
+            )
+
+    def spoil(self, row_id: int) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(sa.text("UPDATE events SET data = '{' WHERE id = :id"), {"id": row_id})
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresTracker]:
+    admin = sa.create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
+    name = f"tracker_{uuid.uuid4().hex[:12]}"
+    try:
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
+    except sa.exc.OperationalError:
+        pytest.skip("PostgreSQL is not there")
+    url = f"{POSTGRES}&options=-csearch_path%3D{name}"
+    engine = sa.create_engine(url, future=True)
+    yield PostgresTracker(engine, url)
+    engine.dispose()
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
+    admin.dispose()
+
+
+@pytest.mark.service
+def test_rows_that_are_committed_late_are_read_by_the_next_run(postgres: PostgresTracker) -> None:
+    for row_id, sender, text in ((1, "ann", "one"), (2, "bob", "hello"), (5, "ann", "three")):
+        postgres.say(row_id, sender, text)
+    source = SqlTrackerEvents(postgres.url)
+    assert [(batch.last_id, batch.events) for batch in source.batches(0, 2)] == [(2, 2), (5, 1)]
+
+    postgres.say(3, "ann", "two")
+    postgres.say(6, "ann", "four")
+    (batch,) = source.batches(5, 100)
+    assert (batch.last_id, batch.events) == (6, 1)
+    assert [row.row_id for row in batch.rows["ann"]] == [1, 3, 5, 6]
+    assert [row.row_id for row in source.tails({"ann": 3}, 6, 100)["ann"]] == [3, 5]
+    assert source.senders_at([2, 4]) == {2: "bob"}
+
+
+@pytest.mark.service
+def test_rows_that_are_read_again_are_neither_counted_nor_reported_again(postgres: PostgresTracker) -> None:
+    for row_id in (1, 2, 3):
+        postgres.say(row_id, "ann", "hello")
+    postgres.spoil(2)
+    source = SqlTrackerEvents(postgres.url)
+
+    assert [(batch.last_id, batch.events, batch.corrupt) for batch in source.batches(0, 100)] == [(3, 3, (2,))]
+    assert [(batch.last_id, batch.events, batch.corrupt) for batch in source.batches(3, 1)] == [(3, 0, ())] * 3
+
+
+@pytest.mark.service
+def test_a_late_row_comes_into_its_conversation(postgres: PostgresTracker) -> None:
+    postgres.say(1, "ann", "one")
+    postgres.say(1500, "ann", "three")
+    source = SqlTrackerEvents(postgres.url)
+    settings, now = Settings(), START.replace(year=2030)
+    postgres.say(1400, "ann", "two")
+    asked: list[dict[str, int]] = []
+
+    def first_rows(rows: Mapping[str, int]) -> dict[str, int]:
+        asked.append(dict(rows))
+        return dict.fromkeys(rows, 1)
+
+    (found,) = Reader(source, first_rows, settings, now).read(1500)
+    ((one,),) = [sender.conversations for sender in found.senders]
+    assert [turn.text for turn in one.turns] == ["one", "two", "three"]
+    assert (found.events, list(asked[0].values()), found.senders[0].since_row) == (0, [1400], 1)
 
 
 # --- stores that cannot be mined ------------------------------------------------------------------
@@ -175,8 +336,14 @@ def test_a_missing_file_is_an_error_and_is_not_made(tmp_path: Path) -> None:
     ("ddl", "problem"),
     [
         ("CREATE TABLE other (id INTEGER)", "has no table `events`"),
-        ("CREATE TABLE events (id INTEGER, sender_id TEXT, data TEXT)", "has no type_name, timestamp in its table"),
-        ("CREATE TABLE events (name TEXT)", "has no id, sender_id, type_name, timestamp, data in its table"),
+        (
+            "CREATE TABLE events (id INTEGER, sender_id TEXT, data TEXT)",
+            "has no type_name, timestamp, action_name in",
+        ),
+        (
+            "CREATE TABLE events (name TEXT)",
+            "has no id, sender_id, type_name, timestamp, action_name, data in",
+        ),
     ],
 )
 def test_a_foreign_database_is_told_apart(tmp_path: Path, ddl: str, problem: str) -> None:
@@ -229,7 +396,7 @@ def test_the_folder_may_have_any_name(tmp_path: Path, folder: str) -> None:
     path = endpoints(tmp_path, "tracker_store:\n  type: SQL\n  db: tracker.db\n")
 
     source = SqlTrackerEvents(tracker_url(path, tmp_path / folder))
-    assert texts(source, "ann") == {"ann": ["one"]}
+    assert texts(source) == {"ann": ["one"]}
 
 
 # --- endpoints.yml --------------------------------------------------------------------------------

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from learning.adapters.store import Store
 from learning.errors import EvergreenError
 from learning.gaps import Known
+from learning.kept_vectors import KeptVectors
+from learning.loop import Loop
+from learning.mining import read_known, write_proposals
 from learning.model import Action, Decision, ProposalKind, ProposalState
 from learning.overlay import OverlayReader
-from learning.pipeline import Loop, learned_files, publish_waiting, review, withdraw, write_branch, write_proposals
+from learning.pipeline import learned_files, publish_waiting, review, withdraw, write_branch
 from tests.learning_builders import START, make_loop, make_project, proposal
 
 S = ProposalState
@@ -64,7 +67,7 @@ def act(loop: Loop, step: str, number: int, known: Known) -> None:
     elif step == "recover":
         publish_waiting(loop)
     elif step == "mine":
-        write_proposals(loop, known)
+        write_proposals(loop, known, KeptVectors(loop.encoder, loop.store))
     elif step == "branch":
         write_branch(loop)
     else:
@@ -79,7 +82,7 @@ def test_only_what_somebody_approved_is_ever_live(steps: Sequence[tuple[str, int
         store = loop.store
         assert isinstance(store, Store)
         store.save_proposals(PROPOSALS, START)
-        known = Known.from_examples(loop.project.examples(), loop.encoder)
+        known = read_known(loop, KeptVectors(loop.encoder, loop.store))
         reader = OverlayReader(
             f"sqlite:///{folder}/var/learning.db", loop.encoder.encode, loop.encoder.identity, lambda: 0.0
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,12 @@ from typing import Any
 import pytest
 
 from actions.conversation import CLARIFIES as WRITTEN
-from learning.conversations import CLARIFIES, build_conversation
-from learning.gaps import Known, existing_gap_id, group_turns
-from learning.model import Conversation, Example, FailedTurn, GapKind, Turn
+from learning.events import CLARIFIES
+from learning.gaps import Grouping, Known, Standing, existing_gap_id, group_turns
+from learning.model import FailedTurn, GapKind, Turn
 from learning.pipeline import Loop, mine
-from learning.privacy import PatternRedactor
 from learning.settings import GapSettings, SignalSettings
-from learning.signals import Context, find_signals
+from learning.signals import Context, detect
 from tests.learning_builders import (
     LOYALTY,
     NLU,
@@ -24,8 +24,9 @@ from tests.learning_builders import (
     failed_turn,
     make_loop,
     make_project,
-    raw_events,
+    session,
     turn,
+    turns_of,
     user_data,
 )
 
@@ -38,10 +39,6 @@ def question(*payloads: str, labels: object = ("track_order", "faq/opening_hours
     buttons = [{"title": payload, "payload": payload} for payload in payloads or (TRACK, FAQ, NONE)]
     metadata = {CLARIFIES: list(labels) if isinstance(labels, tuple) else labels}
     return {"event": "bot", "text": "Did you mean ...?", "data": {"buttons": buttons}, "metadata": metadata}
-
-
-def turns_of(*datas: Data) -> list[Turn]:
-    return list(build_conversation("ann", raw_events(*datas)).turns)
 
 
 def asked(text: str = "parcel") -> Data:
@@ -115,11 +112,10 @@ def test_odd_buttons_label_nothing(data: object) -> None:
 
 
 def signals_of(*turns: Turn) -> dict[str, list[str]]:
-    found = find_signals(Conversation("ann", turns), Context(SignalSettings(), FakeEncoder()), PatternRedactor())
+    (found,) = detect([session(*turns)], Context(SignalSettings(), FakeEncoder()))
     kinds: dict[str, list[str]] = {}
-    for signal in found:
-        kinds.setdefault(signal.text, []).append(signal.kind)
-        assert signal.clarified == next(one.clarified for one in turns if one.turn_id == signal.turn_id)
+    for kind, finding in found:
+        kinds.setdefault(finding.turn.text, []).append(kind)
     return kinds
 
 
@@ -143,11 +139,15 @@ def test_what_a_button_cleared_up_is_no_first_failure_of_two() -> None:
 
 
 ENCODER = FakeEncoder()
-KNOWN = Known.from_examples([Example(text, label) for label, texts in NLU.items() for text in texts], ENCODER)
+PAIRS = [(label, text) for label, texts in NLU.items() for text in texts]
+LABELS, EXAMPLES = [label for label, _ in PAIRS], [text for _, text in PAIRS]
+KNOWN = Known.from_examples(LABELS, EXAMPLES, ENCODER.encode(EXAMPLES))
 
 
-def group(*turns: FailedTurn, standing: dict[str, list[FailedTurn]] | None = None) -> dict[str, str]:
-    return dict(group_turns(turns, standing or {}, KNOWN, ENCODER, GapSettings()).members)
+def grouped(turns: Sequence[FailedTurn], standing: Sequence[FailedTurn] = ()) -> Grouping:
+    vectors = ENCODER.encode([one.text for one in turns])
+    gaps = {"standing": Standing.of(ENCODER.encode([one.text for one in standing]), KNOWN.metric)} if standing else {}
+    return group_turns(turns, vectors, gaps, KNOWN, GapSettings())
 
 
 def chosen(text: str, sender: str, label: str) -> FailedTurn:
@@ -157,7 +157,7 @@ def chosen(text: str, sender: str, label: str) -> FailedTurn:
 def test_a_choice_decides_the_gap_whatever_the_neighbours_say() -> None:
     near_password = chosen("password reset new please", "ann", "track_order")
     far = chosen("moon cheese", "bob", "faq/opening_hours")
-    grouping = group_turns([near_password, far], {}, KNOWN, ENCODER, GapSettings())
+    grouping = grouped([near_password, far])
 
     assert dict(grouping.members) == {
         near_password.turn_id: existing_gap_id("track_order"),
@@ -170,11 +170,11 @@ def test_a_choice_keeps_a_message_out_of_a_new_need() -> None:
     standing = [failed_turn(text, f"person{number}", number) for number, text in enumerate(LOYALTY)]
     one = chosen("loyalty points please", "ann", "track_order")
 
-    assert group(one, standing={"standing": standing}) == {one.turn_id: existing_gap_id("track_order")}
+    assert dict(grouped([one], standing).members) == {one.turn_id: existing_gap_id("track_order")}
 
 
 def test_a_choice_that_the_bot_no_longer_knows_decides_nothing() -> None:
-    assert group(chosen("moon cheese", "ann", "learned/retired")) == {}
+    assert dict(grouped([chosen("moon cheese", "ann", "learned/retired")]).members) == {}
 
 
 # --- the whole loop -------------------------------------------------------------------------------

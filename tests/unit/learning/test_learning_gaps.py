@@ -6,30 +6,47 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from learning.gaps import Known, Metric, cap_senders, describe, existing_gap_id, group_turns
-from learning.model import Example, FailedTurn, GapKind, Priority
+from learning.gaps import Grouping, Known, Standing, answer_gap_id, existing_gap_id, group_turns
+from learning.model import FailedTurn, GapKind, Signal
 from learning.settings import GapSettings
 from tests.learning_builders import LOYALTY, NLU, NOISE, FakeEncoder, failed_turn, failed_turns
 
 SETTINGS = GapSettings()
 ENCODER = FakeEncoder()
+WRAPPING = tuple(f"gift wrapping {word}" for word in ("price", "possible", "ribbon", "paper"))
 
 
 def known_from(examples: dict[str, Sequence[str]]) -> Known:
-    return Known.from_examples([Example(text, label) for label, texts in examples.items() for text in texts], ENCODER)
+    pairs = [(label, text) for label, texts in examples.items() for text in texts]
+    texts = [text for _, text in pairs]
+    return Known.from_examples([label for label, _ in pairs], texts, ENCODER.encode(texts))
 
 
 KNOWN = known_from(dict(NLU))
 
 
-def group(
+def grouping(
     fresh: Sequence[FailedTurn],
-    standing: dict[str, Sequence[FailedTurn]] | None = None,
+    standing: dict[str, Standing] | None = None,
     known: Known = KNOWN,
     settings: GapSettings = SETTINGS,
-) -> dict[str, str]:
-    return dict(group_turns(fresh, standing or {}, known, ENCODER, settings).members)
+) -> Grouping:
+    return group_turns(fresh, ENCODER.encode([turn.text for turn in fresh]), standing or {}, known, settings)
+
+
+def group(fresh: Sequence[FailedTurn], standing: dict[str, Standing] | None = None, **more: object) -> dict[str, str]:
+    return dict(grouping(fresh, standing, **more).members)  # type: ignore[arg-type]
+
+
+def standing_of(turns: Sequence[FailedTurn], known: Known = KNOWN) -> Standing:
+    return Standing.of(ENCODER.encode([turn.text for turn in turns]), known.metric)
+
+
+# --- new needs ------------------------------------------------------------------------------------
 
 
 def test_messages_about_one_new_need_are_one_gap_and_noise_is_none() -> None:
@@ -42,8 +59,7 @@ def test_messages_about_one_new_need_are_one_gap_and_noise_is_none() -> None:
 
 
 def test_two_needs_are_two_gaps() -> None:
-    wrapping = failed_turns([f"gift wrapping {word}" for word in ("price", "possible", "ribbon", "paper")], start=50)
-    members = group([*failed_turns(LOYALTY), *wrapping])
+    members = group([*failed_turns(LOYALTY), *failed_turns(WRAPPING, start=50)])
 
     assert len(set(members.values())) == 2
 
@@ -58,19 +74,7 @@ def test_the_order_of_turns_does_not_matter() -> None:
 
 
 def test_no_turns_make_no_gap() -> None:
-    assert group([]) == {}
-
-
-def test_unknown_words_for_a_known_intent_join_the_gap_of_that_intent() -> None:
-    turn = failed_turn("password reset new please", "ann")
-
-    assert group([turn]) == {turn.turn_id: existing_gap_id("reset_password")}
-
-
-def test_neighbours_that_disagree_name_no_intent() -> None:
-    known = known_from({"one": ("loyalty points", "loyalty points yes"), "two": ("loyalty points no", "loyalty")})
-
-    assert known.intent_of(ENCODER.encode(["loyalty points"])[0], 0.3) is None
+    assert grouping([]) == Grouping({}, {})
 
 
 def test_one_person_cannot_found_a_gap() -> None:
@@ -102,13 +106,22 @@ def test_doubtful_turns_found_nothing_but_join() -> None:
     assert len(set(members.values())) == 1
 
 
-def test_a_late_message_joins_the_standing_gap() -> None:
-    first = failed_turns(LOYALTY[:6])
-    late = failed_turn("loyalty points please", "late", 900)
+def test_two_clear_failures_and_a_doubtful_one_are_three_people() -> None:
+    clear = failed_turns(LOYALTY[:2])
+    doubtful = failed_turn(LOYALTY[2], "doubt", 50, weight=0.3)
 
-    assert group([late], {"standing": first}) == {late.turn_id: "standing"}
-    assert group([failed_turn(NOISE[0], "late", 900)], {"standing": first}) == {}
-    assert group([late], {"standing": []}) == {}
+    assert group(clear) == {}
+    assert len(group([*clear, doubtful])) == 3
+
+
+def test_one_person_who_repeats_himself_does_not_shape_a_gap() -> None:
+    need = failed_turns(LOYALTY)
+    flood = [failed_turn("loyalty points", "flood", 100 + number) for number in range(200)]
+    alone, flooded = group(need), group([*need, *flood])
+
+    # Said again is said once: the gap is founded by what ten people said, and the repeats join it.
+    assert set(alone) <= set(flooded)
+    assert len({flooded[turn.turn_id] for turn in [*need, *flood] if turn.turn_id in flooded}) == 1
 
 
 def test_many_open_turns_are_clustered_in_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,64 +134,151 @@ def test_many_open_turns_are_clustered_in_a_window(monkeypatch: pytest.MonkeyPat
     assert len(set(members.values())) == 1
 
 
-# --- the metric -----------------------------------------------------------------------------------
+def test_a_distance_in_the_settings_takes_the_place_of_the_learned_one() -> None:
+    assert group(failed_turns(LOYALTY), settings=replace(SETTINGS, join_distance=0.2)) == {}
 
 
-def test_whitening_with_one_example_an_intent_leaves_distances_as_they_are() -> None:
-    vectors = ENCODER.encode(["parcel", "password", "hello"])
-    metric = Metric(vectors, ["a", "b", "c"])
-
-    assert np.allclose(metric(vectors), vectors, atol=1e-6)
+# --- gaps that stand ------------------------------------------------------------------------------
 
 
-def test_one_intent_with_many_examples_and_one_with_one_stay_finite() -> None:
-    known = known_from({"a": NLU["track_order"], "b": ("password",)})
+def test_a_late_message_joins_the_standing_gap() -> None:
+    late = failed_turn("loyalty points please", "late", 900)
+    standing = {"standing": standing_of(failed_turns(LOYALTY[:6]))}
 
-    assert np.isfinite(known.metric(ENCODER.encode(LOYALTY))).all()
-
-
-def test_whitening_shrinks_what_does_not_tell_intents_apart() -> None:
-    rng = np.random.default_rng(7)
-    means = rng.normal(size=(6, 8))
-    labels = [str(row % 6) for row in range(600)]
-    noise = np.zeros((600, 8))
-    noise[:, 0] = rng.normal(size=600) * 3  # a direction that only varies within intents
-    vectors = means[np.arange(600) % 6] + noise + 0.1 * rng.normal(size=(600, 8))
-    metric = Metric(vectors, labels)
-
-    raw = np.linalg.norm(vectors[0] - vectors[6]) / np.linalg.norm(means[0] - means[1])
-    white = metric(vectors)
-    assert np.allclose(np.linalg.norm(white, axis=1), 1)
-    assert np.linalg.norm(white[0] - white[6]) / np.linalg.norm(white[0] - white[1]) < raw
+    found = grouping([late], standing)
+    assert found.members == {late.turn_id: "standing"}
+    assert found.founded == {}
+    assert group([failed_turn(NOISE[0], "late", 900)], standing) == {}
+    assert group([late]) == {}
 
 
-# --- describing -----------------------------------------------------------------------------------
+def test_a_gap_keeps_its_id_while_it_grows() -> None:
+    first = failed_turns(LOYALTY[:6])
+    gap_id = group(first)[first[0].turn_id]
+    later = failed_turns(LOYALTY[6:], start=500)
+    members = group(later, {gap_id: standing_of(first)})
+
+    assert set(members.values()) == {gap_id}
 
 
-def test_a_gap_is_named_by_the_words_that_its_messages_share() -> None:
-    gap = describe("g", GapKind.NEW_NEED, None, failed_turns(LOYALTY), KNOWN, SETTINGS)
+def test_what_is_kept_of_two_parts_is_what_is_kept_of_the_whole() -> None:
+    turns = failed_turns(LOYALTY)
+    joined = standing_of(turns[:3]).joined(standing_of(turns[3:]))
+    whole = standing_of(turns)
 
-    assert gap.name == "loyalty points"
-    assert (gap.people, gap.priority) == (10, Priority.CRITICAL)
-    assert gap.first_seen < gap.last_seen
-
-
-def test_priorities_follow_the_number_of_people() -> None:
-    few = describe("g", GapKind.NEW_NEED, None, failed_turns(LOYALTY[:4]), KNOWN, SETTINGS)
-    variations = describe("g", GapKind.EXISTING_INTENT, "greet", failed_turns(LOYALTY), KNOWN, SETTINGS)
-
-    assert few.priority is Priority.MEDIUM
-    assert (variations.priority, variations.name) == (Priority.LOW, "variations of greet")
+    assert joined.count == whole.count
+    assert np.allclose(joined.mean, whole.mean, atol=1e-6)
 
 
-def test_messages_without_words_get_a_name_too() -> None:
-    gap = describe("g", GapKind.NEW_NEED, None, failed_turns(["???", "👍", "<ORDER_1>"]), KNOWN, SETTINGS)
-
-    assert gap.name == "unnamed"
+WORDS = ("loyalty", "points", "gift", "wrapping", "vegan", "menu", "parcel", "password", "zebra", "quartz")
 
 
-def test_nobody_makes_a_gap_look_big() -> None:
-    flood = [failed_turn(f"loyalty points {number}", "ann", number) for number in range(50)]
-    kept = cap_senders([*flood, failed_turn("loyalty points", "bob", 99)], 3)
+@hypothesis_settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), st.integers(0, 6), st.sampled_from((0.3, 1.0))
+        ),
+        max_size=25,
+    )
+)
+def test_grouping_what_is_left_again_changes_nothing(said: list[tuple[list[str], int, float]]) -> None:
+    turns = [
+        failed_turn(" ".join(words), f"person{sender}", number, weight)
+        for number, (words, sender, weight) in enumerate(said)
+    ]
+    found = grouping(turns)
+    needs: dict[str, list[FailedTurn]] = {}
+    for turn in turns:
+        gap_id = found.members.get(turn.turn_id, "")
+        if found.founded.get(gap_id) is GapKind.NEW_NEED:
+            needs.setdefault(gap_id, []).append(turn)
+    left = [turn for turn in turns if turn.turn_id not in found.members]
 
-    assert [turn.sender for turn in kept] == ["ann", "ann", "ann", "bob"]
+    assert all(len({turn.sender for turn in members}) >= SETTINGS.min_people for members in needs.values())
+    assert group(list(reversed(turns))) == dict(found.members)
+    assert group(left, {gap_id: standing_of(members) for gap_id, members in needs.items()}) == {}
+
+
+# --- known intents --------------------------------------------------------------------------------
+
+
+def test_unknown_words_for_a_known_intent_join_the_gap_of_that_intent() -> None:
+    turn = failed_turn("password reset new please", "ann")
+    found = grouping([turn])
+
+    assert found.members == {turn.turn_id: existing_gap_id("reset_password")}
+    assert found.founded == {existing_gap_id("reset_password"): GapKind.EXISTING_INTENT}
+
+
+def test_what_others_fail_at_too_is_a_need_of_its_own_however_near_an_intent() -> None:
+    turns = failed_turns([f"password reset loyalty {word}" for word in ("card", "tablet", "laptop", "phone", "watch")])
+    members = group(turns)
+
+    assert existing_gap_id("reset_password") not in members.values()
+    assert len(set(members.values())) == 1
+
+
+def test_an_intent_that_the_bot_named_needs_no_near_example() -> None:
+    turn = failed_turn("password loyalty", "ann", weight=0.5)
+    own = replace(turn, intent="reset_password", confidence=0.4)
+    settings = replace(SETTINGS, known_similarity=0.95)
+
+    assert group([turn], settings=settings) == {}
+    assert group([own], settings=settings) == {own.turn_id: existing_gap_id("reset_password")}
+
+
+def test_a_question_between_two_intents_belongs_to_none() -> None:
+    turn = failed_turn("password parcel", "ann")
+
+    assert group([turn], settings=replace(SETTINGS, known_similarity=0.3)) == {}
+
+
+def test_what_the_customer_chose_needs_no_vote() -> None:
+    turn = replace(failed_turn("purple monkey", "ann"), clarified="track_order")
+
+    assert group([turn]) == {turn.turn_id: existing_gap_id("track_order")}
+    assert group([replace(turn, clarified="no_such_intent")]) == {}
+
+
+def test_an_understood_question_with_a_disliked_answer_is_a_weak_answer() -> None:
+    turn = replace(
+        failed_turn("where is my parcel", "ann"),
+        intent="track_order",
+        signals=(Signal("negative_feedback", 1.0, "thumbs-down"),),
+    )
+    found = grouping([turn])
+
+    assert found.members == {turn.turn_id: answer_gap_id("track_order")}
+    assert found.founded == {answer_gap_id("track_order"): GapKind.WEAK_ANSWER}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"intent": "greet"},  # taken for another intent
+        {"signals": (Signal("negative_feedback", 1.0, "no"), Signal("low_confidence", 0.5, "unsure"))},
+    ],
+)
+def test_a_doubtful_understanding_is_no_weak_answer(change: dict[str, object]) -> None:
+    turn = replace(
+        failed_turn("where is my parcel", "ann"),
+        intent="track_order",
+        signals=(Signal("negative_feedback", 1.0, "thumbs-down"),),
+    )
+
+    assert answer_gap_id("track_order") not in group([replace(turn, **change)]).values()  # type: ignore[arg-type]
+
+
+def test_a_retrieval_intent_stands_for_its_answers() -> None:
+    turn = replace(
+        failed_turn("shop opening hours", "ann"), intent="faq", signals=(Signal("rephrase", 0.7, "asked again"),)
+    )
+
+    assert group([turn]) == {turn.turn_id: answer_gap_id("faq/opening_hours")}
+
+
+def test_a_bot_that_knows_nothing_has_needs_too() -> None:
+    empty = Known.from_examples([], [], np.zeros((0, ENCODER.dimension), dtype=np.float32))
+
+    assert len(group(failed_turns(LOYALTY), known=empty)) >= 8

@@ -7,7 +7,9 @@ from learning.replay import SHOWN, replay
 from tests.learning_builders import LOYALTY, NLU, FakeEncoder, proposal
 
 ENCODER = FakeEncoder()
-KNOWN = Known.from_examples([Example(text, label) for label, texts in NLU.items() for text in texts], ENCODER)
+PAIRS = [(label, text) for label, texts in NLU.items() for text in texts]
+TEXTS = [text for _, text in PAIRS]
+KNOWN = Known.from_examples([label for label, _ in PAIRS], TEXTS, ENCODER.encode(TEXTS))
 
 
 def run(examples: tuple[str, ...], failures: tuple[str, ...] = (), successes: tuple[str, ...] = ()) -> Replay:

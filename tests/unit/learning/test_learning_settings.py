@@ -33,6 +33,9 @@ def test_the_documented_file_holds_exactly_the_defaults() -> None:
         for value in [getattr(Settings(), section.name)]
     }
     del defaults["bot"]["token"]
+    defaults["conversations"] = {
+        name: list(value) if isinstance(value, tuple) else value for name, value in defaults["conversations"].items()
+    }
 
     assert documented == defaults
 
@@ -80,6 +83,20 @@ def test_an_empty_section_and_a_whole_number_for_a_share_are_fine(tmp_path: Path
 
     assert settings.gaps == Settings().gaps
     assert settings.signals.near_tie == 1.0
+
+
+def test_names_are_given_as_a_list(tmp_path: Path) -> None:
+    (tmp_path / "learning.yml").write_text("conversations:\n  handoff_actions: [action_human, action_call_me]\n")
+
+    assert load_settings(tmp_path, {}).conversations.handoff_actions == ("action_human", "action_call_me")
+
+
+@pytest.mark.parametrize("value", ["action_human", "[1, 2]", "{a: b}", "null"])
+def test_names_that_are_no_list_say_how_to_write_one(tmp_path: Path, value: str) -> None:
+    (tmp_path / "learning.yml").write_text(f"conversations:\n  handoff_actions: {value}\n")
+
+    with pytest.raises(SettingsError, match=r"conversations: handoff_actions: is .*, not a list of names; write it as"):
+        load_settings(tmp_path, {})
 
 
 def test_bytes_that_are_no_text_are_an_error(tmp_path: Path) -> None:

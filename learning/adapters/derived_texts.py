@@ -1,0 +1,214 @@
+"""What was made of many people's words, in the learning database: proposals, decisions and published entries.
+
+They hold words, not people. A text is dropped wherever it stands once nobody else's turn in the same gap, or in the
+sample of turns that went well, says the same; texts are compared as examples are made: plain, and without regard to
+case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from learning.adapters import schema
+from learning.adapters.audit_log import append_row
+from learning.adapters.database import bump_overlay
+from learning.model import ProposalKind, ProposalState
+from learning.overlay import pack_vectors
+from learning.proposals import learned_label
+from learning.texts import plain_text
+
+WAITING = (ProposalState.PENDING.value, ProposalState.DEFERRED.value)
+NEVER_LIVE = (*WAITING, ProposalState.REJECTED.value)
+UNPUBLISHED = (ProposalState.APPROVED.value, ProposalState.EDITED.value)
+LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
+WITHDRAWN = ProposalState.WITHDRAWN.value
+
+
+@dataclass(frozen=True)
+class GapLeft:
+    """A gap without one person: its name before and after, its figures, and the words that nobody else used."""
+
+    gap_id: str
+    old_name: str
+    new_name: str
+    turns: int
+    people: int
+    first_seen: datetime | None
+    last_seen: datetime | None
+    lost_words: frozenset[str]
+
+
+def folded(text: str) -> str:
+    """Return what two texts are compared by: the example that they would make, without regard to case."""
+    return plain_text(text).casefold()
+
+
+def drop_texts(
+    connection: Connection, texts: Collection[str], gaps: Mapping[str, GapLeft], who: str, at: datetime
+) -> dict[str, Any]:
+    """Drop what only one person said, of `texts`; return the counts of `model.Erased` about it.
+
+    Args:
+        connection: in the erasure's transaction; the person's own rows are gone already.
+        texts: everything that the person said, folded.
+        gaps: those that the person was in, as they are now.
+        who: who asked for it.
+        at: the time now.
+
+    """
+    proposals, entries, decisions = (
+        connection.execute(sa.select(table)).all() for table in (schema.proposals, schema.entries, schema.decisions)
+    )
+    went_well = {folded(text) for text in connection.execute(sa.select(schema.good_turns.c.text)).scalars()}
+    hits = _find(texts, proposals, entries, decisions)
+    found = set().union(*hits.values()) if hits else set()
+    shared = (found & went_well) | _said_in(connection, hits, found)
+    dropped = found - shared
+    decided = [_clean_decision(connection, row, dropped) for row in decisions]
+    cleaned = [row for row in entries if _clean_entry(connection, row, dropped, who, at)]
+    withdrawn = [row for row in cleaned if row.state in LIVE and not _kept(row.examples, dropped)]
+    if cleaned:
+        bump_overlay(connection)
+    # What comes in from now on is not answered again; what came before was.
+    over = sa.select(schema.proposals.c.gap_id).where(
+        schema.proposals.c.proposal_id.in_([row.proposal_id for row in withdrawn])
+    )
+    connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(over)).values(handled_at=at))
+    outcomes = [
+        _clean_proposal(connection, row, dropped, went_well, gaps.get(row.gap_id), who, at) for row in proposals
+    ]
+    return {
+        "texts": tuple(sorted(dropped)),
+        "shared": len(shared),
+        "proposals": outcomes.count("changed"),
+        "proposals_removed": outcomes.count("removed"),
+        "decisions": sum(decided),
+        "entries": tuple(row.label for row in cleaned),
+        "withdrawn": tuple(row.label for row in withdrawn),
+        "named": tuple(sorted({row.label for row in proposals if _names_lost_word(row, gaps.get(row.gap_id))})),
+    }
+
+
+# --- what is only this person's ---------------------------------------------------------------------
+
+
+def _find(
+    texts: Collection[str], proposals: Sequence[Any], entries: Sequence[Any], decisions: Sequence[Any]
+) -> dict[str, set[str]]:
+    """Return which of `texts` are among examples, by the gap that the examples belong to."""
+    gap_of = {row.proposal_id: row.gap_id for row in proposals}
+    places: list[tuple[str, Iterable[str]]] = [(row.proposal_id, row.examples) for row in (*proposals, *entries)]
+    places += [(row.proposal_id, row.content.get("examples") or ()) for row in decisions]
+    wanted = set(texts)
+    hits: dict[str, set[str]] = {}
+    for proposal_id, examples in places:
+        if found := {folded(text) for text in examples} & wanted:
+            hits.setdefault(gap_of.get(proposal_id, ""), set()).update(found)
+    return hits
+
+
+def _said_in(connection: Connection, gap_ids: Iterable[str], texts: Collection[str]) -> set[str]:
+    """Return those of `texts` that somebody says in one of the gaps."""
+    table = schema.failed_turns
+    said: set[str] = set()
+    for gap_id in gap_ids:
+        query = sa.select(table.c.text).where(table.c.gap_id == gap_id).distinct()
+        said |= {folded(text) for text in connection.execute(query).scalars()} & set(texts)
+    return said
+
+
+def _kept(texts: Iterable[str], dropped: Collection[str]) -> list[str]:
+    return [text for text in texts if folded(text) not in dropped]
+
+
+def _names_lost_word(proposal: Any, gap: GapLeft | None) -> bool:
+    """Whether the name of something that staff approved holds a word that only the erased person used."""
+    if gap is None or proposal.state in NEVER_LIVE or proposal.kind != ProposalKind.ANSWER.value:
+        return False
+    return not gap.lost_words.isdisjoint(proposal.label.partition("/")[2].split("_"))
+
+
+# --- dropping it --------------------------------------------------------------------------------------
+
+
+def _clean_decision(connection: Connection, row: Any, dropped: Collection[str]) -> bool:
+    examples = row.content.get("examples") or []
+    kept = _kept(examples, dropped)
+    if len(kept) == len(examples):
+        return False
+    table = schema.decisions
+    content = {**row.content, "examples": kept}
+    connection.execute(sa.update(table).where(table.c.number == row.number).values(content=content))
+    return True
+
+
+def _clean_entry(connection: Connection, row: Any, dropped: Collection[str], who: str, at: datetime) -> bool:
+    """Take examples with their vectors out of an entry; one that is left without any is withdrawn."""
+    places = [place for place, text in enumerate(row.examples) if folded(text) not in dropped]
+    if len(places) == len(row.examples):
+        return False
+    values: dict[str, Any] = {
+        "examples": [row.examples[place] for place in places],
+        "vectors": _rows_of(row.vectors, len(row.examples), places),
+    }
+    if not places and row.state in LIVE:
+        values["state"] = WITHDRAWN
+        append_row(connection, at, who, "withdraw", row.entry_id, row.state, WITHDRAWN, "no example is left", "")
+    table = schema.entries
+    connection.execute(sa.update(table).where(table.c.entry_id == row.entry_id).values(**values))
+    return True
+
+
+def _rows_of(raw: bytes | None, count: int, places: Sequence[int]) -> bytes | None:
+    """Return some of `count` packed vectors; None where they are damaged, so that they are made anew."""
+    item = np.dtype("<f4").itemsize
+    if not raw or len(raw) % (count * item):
+        return None
+    return pack_vectors(np.frombuffer(raw, dtype="<f4").reshape(count, -1)[list(places)])
+
+
+def _clean_proposal(
+    connection: Connection,
+    row: Any,
+    dropped: Collection[str],
+    went_well: Collection[str],
+    gap: GapLeft | None,
+    who: str,
+    at: datetime,
+) -> str:
+    """Take texts out of a proposal and bring its figures up to date; return what became of it."""
+    table = schema.proposals
+    mine = table.c.proposal_id == row.proposal_id
+    kept = _kept(row.examples, dropped)
+    nobody_asks = gap is not None and not gap.turns and row.state == ProposalState.PENDING.value
+    if nobody_asks or (row.state in WAITING and row.examples and not kept):
+        connection.execute(sa.delete(table).where(mine))
+        return "removed"
+    values: dict[str, Any] = {}
+    if len(kept) < len(row.examples):
+        values["examples"] = kept
+    if row.replay is not None:
+        # The sample that these came from changes: what nobody is known to have said may be this person's.
+        broken = [text for text in row.replay["broken_texts"] if folded(text) in went_well]
+        if broken != row.replay["broken_texts"]:
+            values["replay"] = {**row.replay, "broken_texts": broken}
+    if gap is not None and row.state in WAITING:
+        values.update(people=min(row.people, gap.people), turns=min(row.turns, gap.turns))
+    is_answer = row.kind == ProposalKind.ANSWER.value
+    if gap is not None and row.state in NEVER_LIVE and is_answer and row.label == learned_label(gap.old_name):
+        values["label"] = learned_label(gap.new_name)
+    if row.state in (*UNPUBLISHED, *LIVE) and row.examples and not kept:
+        values["state"] = WITHDRAWN
+        if row.state in UNPUBLISHED:  # of what is live, its entry says so
+            append_row(connection, at, who, "withdraw", row.proposal_id, row.state, WITHDRAWN, "no example is left", "")
+    if all(row._mapping[name] == value for name, value in values.items()):
+        return ""
+    connection.execute(sa.update(table).where(mine).values(**values))
+    return "changed"

@@ -1,0 +1,514 @@
+"""What was mined, in the learning database: conversations, failed turns, ratings, gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from learning.adapters import schema
+from learning.adapters.audit_log import append_row
+from learning.adapters.database import WATERMARK, Database, chunks, get_meta, set_meta
+from learning.adapters.rows import conversation_row, failed_turn_row, gap_row, rating_rows, to_failed_turns, to_gap
+from learning.errors import StoreError
+from learning.model import (
+    FailedTurn,
+    Gap,
+    GapFigures,
+    GoodTurn,
+    MinedSender,
+    Outcome,
+    Rating,
+    Signal,
+)
+from learning.vectors import Vectors
+
+GROUPING_STATE = "grouping_state"
+GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
+WEEK = timedelta(days=7)
+GONE = -1  # row of a conversation that the tracker store no longer has
+PRIOR_WEEKS = 4
+
+FRESH, POOL, NOISE, GROUPED, SERVICE = "fresh", "pool", "noise", "gap", "service"  # stages of a failed turn
+# Kinds that are found by looking over all conversations: reading one of them again does not take them back.
+OVERALL_KINDS = ("low_satisfaction",)
+
+
+class MiningStore:
+    """The part of the store that mining writes; each writing method is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._forgotten: dict[str, float] | None = None
+
+    # --- reading conversations -----------------------------------------------------------------
+
+    def watermark(self) -> int:
+        """Return the last row id of the tracker store that was mined."""
+        with self._database.read() as connection:
+            return int(get_meta(connection, WATERMARK) or 0)
+
+    def last_sessions(self, rows: Mapping[str, int]) -> dict[str, int]:
+        """Return for each sender the first row of the last conversation that began at its row in `rows` or before."""
+        table = schema.conversations
+        found: dict[str, int] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(sorted(rows)):
+                query = sa.select(table.c.sender, table.c.first_row).where(
+                    table.c.sender.in_(chunk), table.c.first_row > GONE
+                )
+                for row in connection.execute(query):
+                    if row.first_row <= rows[row.sender]:
+                        found[row.sender] = max(row.first_row, found.get(row.sender, 0))
+        return found
+
+    def idle_conversations(self, before: datetime) -> list[int]:
+        """Return the first rows of the conversations that were open and have had no event since `before`."""
+        table = schema.conversations
+        query = (
+            sa.select(table.c.first_row)
+            .where(table.c.outcome == Outcome.OPEN.value, table.c.last_at <= before, table.c.first_row > GONE)
+            .order_by(table.c.first_row)
+        )
+        with self._database.read() as connection:
+            return [row.first_row for row in connection.execute(query)]
+
+    def forgotten_until(self) -> dict[str, float]:
+        """Return up to when (seconds since 1970) what erased senders did must not be read again.
+
+        From now on this store refuses to write what was mined if somebody is erased in the meantime: it could bring
+        back what has just gone.
+        """
+        with self._database.read() as connection:
+            self._forgotten = _forgotten_until(connection)
+        return dict(self._forgotten)
+
+    def _check_forgotten(self, connection: Connection) -> None:
+        if self._forgotten is not None and _forgotten_until(connection) != self._forgotten:
+            raise StoreError(
+                "has forgotten somebody while this was mined", "learning database", "mine again; nothing was lost"
+            )
+
+    def save_batch(
+        self,
+        senders: Sequence[MinedSender],
+        good_turns: Sequence[GoodTurn],
+        watermark: int | None,
+        restarted: bool = False,
+    ) -> tuple[int, int]:
+        """Replace what is kept of each sender from its row on, and advance the watermark; return (signals, new ones).
+
+        A turn that had failed before keeps its gap. Of the turns that went well only the `GOOD_TURNS_KEPT` with the
+        smallest ids stay: ids are hashes, so that this is a uniform sample which does not depend on how the store
+        was read. Where the tracker store was `restarted` its row ids mean something else: what is stored stays.
+        """
+        mined = [item for sender in senders for item in sender.conversations]
+        failed = [turn for item in mined for turn in item.failed]
+        found = [(turn.turn_id, signal) for turn in failed for signal in turn.signals]
+        with self._database.write() as connection:
+            self._check_forgotten(connection)
+            if restarted:
+                connection.execute(sa.update(schema.conversations).values(first_row=GONE, last_row=GONE))
+            before, known, overall = _delete_from(connection, senders)
+            talks = [conversation_row(item.conversation, item.failed) for item in mined]
+            _insert(connection, schema.conversations, talks)
+            turns = [failed_turn_row(turn, before.get(turn.turn_id)) for turn in failed]
+            _insert(connection, schema.failed_turns, turns)
+            turn_ids = {turn.turn_id for turn in failed}
+            kept = [row for row in overall if row["turn_id"] in turn_ids]
+            rows = [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in found]
+            _insert(connection, schema.signals, [*rows, *kept])
+            _insert(connection, schema.ratings, [row for item in mined for row in rating_rows(item)])
+            if good_turns:
+                _keep_sample(connection, good_turns)
+            if watermark is not None:
+                set_meta(connection, WATERMARK, str(watermark))
+        return len(found), sum((turn_id, signal.kind) not in known for turn_id, signal in found)
+
+    def good_turns(self) -> list[GoodTurn]:
+        """Return the sample of turns that went well."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(schema.good_turns).order_by(schema.good_turns.c.turn_id))
+            return [GoodTurn(**dict(row._mapping)) for row in rows]
+
+    def good_turn_limit(self) -> str:
+        """Return the id from which a turn that went well would not be kept, so that it need not be redacted."""
+        table = schema.good_turns
+        query = sa.select(table.c.turn_id).order_by(table.c.turn_id).offset(GOOD_TURNS_KEPT - 1).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar() or "~"  # behind every hexadecimal id
+
+    def counts(self) -> dict[str, int]:
+        """Return how many conversations, turns and failed turns have been mined."""
+        table = schema.conversations
+        query = sa.select(
+            sa.func.count().label("conversations"),
+            sa.func.coalesce(sa.func.sum(table.c.turns), 0).label("turns"),
+            sa.func.coalesce(sa.func.sum(table.c.failed_turns), 0).label("failed_turns"),
+        )
+        with self._database.read() as connection:
+            return {key: int(value) for key, value in dict(connection.execute(query).one()._mapping).items()}
+
+    def outcome_counts(self) -> dict[str, int]:
+        """Return how many conversations ended how."""
+        table = schema.conversations
+        query = sa.select(table.c.outcome, sa.func.count().label("n")).group_by(table.c.outcome)
+        with self._database.read() as connection:
+            return {row.outcome: row.n for row in connection.execute(query)}
+
+    def signal_counts(self) -> dict[str, int]:
+        """Return the number of signals of each kind."""
+        query = sa.select(schema.signals.c.kind, sa.func.count().label("n")).group_by(schema.signals.c.kind)
+        with self._database.read() as connection:
+            return {row.kind: row.n for row in connection.execute(query)}
+
+    def ratings(self) -> list[Rating]:
+        """Return every rating of an answer."""
+        table = schema.ratings
+        with self._database.read() as connection:
+            return [
+                Rating(row.turn_id, row.sender, row.label, row.score > 0)
+                for row in connection.execute(sa.select(table).order_by(table.c.turn_id))
+            ]
+
+    def replace_overall(self, kind: str, found: Mapping[str, Signal]) -> int:
+        """Make `found` (turn id -> signal) the signals of a kind that looks over all conversations; return new ones."""
+        table = schema.signals
+        with self._database.write() as connection:
+            query = sa.select(table.c.turn_id, table.c.weight, table.c.evidence).where(table.c.kind == kind)
+            before = {row.turn_id: Signal(kind, row.weight, row.evidence) for row in connection.execute(query)}
+            failed = schema.failed_turns.c.turn_id
+            wanted = {
+                row.turn_id: found[row.turn_id]
+                for chunk in chunks(sorted(found))
+                for row in connection.execute(sa.select(failed).where(failed.in_(chunk)))
+            }
+            stale = [turn_id for turn_id, signal in before.items() if wanted.get(turn_id) != signal]
+            for chunk in chunks(stale):
+                connection.execute(sa.delete(table).where(table.c.kind == kind, table.c.turn_id.in_(chunk)))
+            fresh = {turn_id: signal for turn_id, signal in wanted.items() if before.get(turn_id) != signal}
+            _insert(connection, table, [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in fresh.items()])
+        return sum(turn_id not in before for turn_id in fresh)
+
+    # --- vectors of examples and articles --------------------------------------------------------
+
+    def known_vectors(self, keys: Sequence[str]) -> dict[str, Vectors]:
+        """Return the kept vectors (d,) of those keys that have one."""
+        table = schema.vectors
+        found: dict[str, Vectors] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(keys):
+                for row in connection.execute(sa.select(table).where(table.c.key.in_(chunk))):
+                    found[row.key] = unpack_half(row.vector)
+        return found
+
+    def replace_vectors(self, vectors: Mapping[str, Vectors]) -> None:
+        """Keep these vectors and no others."""
+        table = schema.vectors
+        with self._database.write() as connection:
+            known = {row.key for row in connection.execute(sa.select(table.c.key))}
+            for chunk in chunks(sorted(known - set(vectors))):
+                connection.execute(sa.delete(table).where(table.c.key.in_(chunk)))
+            fresh = sorted(set(vectors) - known)
+            _insert(connection, table, [{"key": key, "vector": pack_half(vectors[key])} for key in fresh])
+
+    # --- gaps ----------------------------------------------------------------------------------
+
+    def fresh_turns(self, limit: int) -> list[FailedTurn]:
+        """Return the oldest failed turns that grouping has not seen yet."""
+        return self._turns(schema.failed_turns.c.stage == FRESH, limit=limit)
+
+    def pooled_turns(self) -> tuple[list[FailedTurn], dict[str, Vectors]]:
+        """Return the failed turns that grouping left without a gap and may still found one, with their vectors."""
+        table = schema.failed_turns
+        turns = self._turns(table.c.stage == POOL)
+        query = sa.select(table.c.turn_id, table.c.vector).where(table.c.stage == POOL, table.c.vector.isnot(None))
+        with self._database.read() as connection:
+            return turns, {row.turn_id: unpack_half(row.vector) for row in connection.execute(query)}
+
+    def turns_of_gap(self, gap_id: str, newest: int | None = None, after: datetime | None = None) -> list[FailedTurn]:
+        """Return the failed turns of a gap in order of time, at most the `newest`, only those `after` a time."""
+        condition = schema.failed_turns.c.gap_id == gap_id
+        if after is not None:
+            condition = sa.and_(condition, schema.failed_turns.c.at > after)
+        return self._turns(condition, limit=newest, newest_first=newest is not None)
+
+    def gaps(self, changed: bool = False) -> dict[str, Gap]:
+        """Return every gap by id, or only those that changed since they were last proposed for."""
+        query = sa.select(schema.gaps)
+        if changed:
+            query = query.where(schema.gaps.c.changed)
+        with self._database.read() as connection:
+            return {row.gap_id: to_gap(row) for row in connection.execute(query)}
+
+    def gap(self, gap_id: str) -> Gap:
+        """Return one gap.
+
+        Raises:
+            KeyError: there is none with this id.
+
+        """
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(schema.gaps).where(schema.gaps.c.gap_id == gap_id)).first()
+        if row is None:
+            raise KeyError(gap_id)
+        return to_gap(row)
+
+    def gap_means(self, metric: str) -> dict[str, tuple[int, Vectors]]:
+        """Return how many members a gap's mean was made of, and the mean (d,), for gaps measured by `metric`."""
+        table = schema.gaps
+        query = sa.select(table.c.gap_id, table.c.mean_of, table.c.mean).where(
+            table.c.metric == metric, table.c.mean.isnot(None)
+        )
+        with self._database.read() as connection:
+            return {
+                row.gap_id: (row.mean_of, np.frombuffer(row.mean, dtype="<f4").astype(float))
+                for row in connection.execute(query)
+            }
+
+    def gap_vectors(self, gap_id: str, newest: int) -> list[Vectors]:
+        """Return the vectors of a gap's newest members."""
+        table = schema.failed_turns
+        query = (
+            sa.select(table.c.vector)
+            .where(table.c.gap_id == gap_id, table.c.vector.isnot(None))
+            .order_by(table.c.at.desc(), table.c.turn_id)
+            .limit(newest)
+        )
+        with self._database.read() as connection:
+            return [unpack_half(row.vector) for row in connection.execute(query)]
+
+    def gap_figures(self, gap_ids: Sequence[str], costs: Mapping[str, float]) -> dict[str, GapFigures]:
+        """Return what the members of each gap add up to; `costs` go by the outcome of their conversations."""
+        turns, talks, gaps = schema.failed_turns, schema.conversations, schema.gaps
+        people = sa.func.count(sa.distinct(turns.c.sender)).label("people")
+        totals = sa.select(
+            turns.c.gap_id,
+            sa.func.count().label("turns"),
+            people,
+            sa.func.min(turns.c.at).label("first_seen"),
+            sa.func.max(turns.c.at).label("last_seen"),
+        ).group_by(turns.c.gap_id)
+        priced = [(talks.c.outcome == outcome, sa.literal(float(cost))) for outcome, cost in sorted(costs.items())]
+        price = sa.case(*priced, else_=sa.literal(1.0)) if priced else sa.literal(1.0)
+        cost = (
+            sa.select(turns.c.gap_id, sa.func.avg(price).label("cost"))
+            .select_from(turns.join(talks, talks.c.conversation_id == turns.c.conversation_id))
+            .group_by(turns.c.gap_id)
+        )
+        later = (
+            sa.select(turns.c.gap_id, people)
+            .select_from(turns.join(gaps, gaps.c.gap_id == turns.c.gap_id))
+            .where(turns.c.at > gaps.c.handled_at)
+            .group_by(turns.c.gap_id)
+        )
+        found: dict[str, GapFigures] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(gap_ids):
+                mine = turns.c.gap_id.in_(chunk)
+                cost_of = {row.gap_id: float(row.cost) for row in connection.execute(cost.where(mine))}
+                since = {row.gap_id: row.people for row in connection.execute(later.where(mine))}
+                for row in connection.execute(totals.where(mine)):
+                    found[row.gap_id] = GapFigures(
+                        turns=row.turns,
+                        people=row.people,
+                        first_seen=row.first_seen,
+                        last_seen=row.last_seen,
+                        cost=cost_of.get(row.gap_id, 1.0),
+                        since_handled=since.get(row.gap_id, 0),
+                    )
+        return found
+
+    def recent_people(self, newest: datetime) -> dict[str, tuple[int, float]]:
+        """Return for each gap the people of the week up to `newest`, and the mean of the four weeks before."""
+        turns = schema.failed_turns
+        people = sa.func.count(sa.distinct(turns.c.sender)).label("people")
+        query = sa.select(turns.c.gap_id, people).where(turns.c.gap_id.isnot(None)).group_by(turns.c.gap_id)
+        week: dict[str, int] = {}
+        prior: dict[str, int] = {}
+        with self._database.read() as connection:
+            for number in range(PRIOR_WEEKS + 1):
+                end = newest - number * WEEK
+                for row in connection.execute(query.where(turns.c.at > end - WEEK, turns.c.at <= end)):
+                    counts = prior if number else week
+                    counts[row.gap_id] = counts.get(row.gap_id, 0) + row.people
+        return {key: (week.get(key, 0), prior.get(key, 0) / PRIOR_WEEKS) for key in {*week, *prior}}
+
+    def satisfaction(self) -> dict[str, tuple[float, int]]:
+        """Return for each answer the share of good ratings, and how many there are."""
+        table = schema.ratings
+        query = sa.select(table.c.label, sa.func.avg(table.c.score).label("share"), sa.func.count().label("n"))
+        with self._database.read() as connection:
+            return {row.label: (float(row.share), row.n) for row in connection.execute(query.group_by(table.c.label))}
+
+    def newest_turn(self) -> datetime | None:
+        """Return when the newest conversation had its last event, None in an empty store."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(sa.func.max(schema.conversations.c.last_at))).scalar()
+
+    def grouping_state(self) -> str:
+        """Return what the last grouping left, as it was told to `save_grouping`."""
+        with self._database.read() as connection:
+            return get_meta(connection, GROUPING_STATE) or ""
+
+    def save_grouping(
+        self,
+        gaps: Sequence[Gap],
+        means: Mapping[str, tuple[int, Vectors]],
+        metric: str,
+        members: Mapping[str, str],
+        pool: Mapping[str, Vectors],
+        vectors: Mapping[str, Vectors],
+        noise: Sequence[str],
+        state: str,
+    ) -> int:
+        """Write one step of grouping; return how many gaps are new.
+
+        Args:
+            gaps: the gaps that members need; those that exist already stay as they are, but for what follows.
+            means: what is kept of their members, with the number of members it was made of.
+            metric: names what the means were measured by.
+            members: turn id -> gap id; a turn that has a gap keeps it.
+            pool: the turns that stay without a gap, with their vectors.
+            vectors: the vectors of those new members that means may be made of again.
+            noise: turns that are too old to be looked at again.
+            state: digest of what was left, told again by `grouping_state`.
+
+        """
+        table = schema.failed_turns
+        with self._database.write() as connection:
+            self._check_forgotten(connection)
+            known = {row.gap_id for row in connection.execute(sa.select(schema.gaps.c.gap_id))}
+            fresh = [gap for gap in gaps if gap.gap_id not in known]
+            _insert(connection, schema.gaps, [{**gap_row(gap), "changed": True} for gap in fresh])
+            for gap_id in sorted({*members.values(), *means}):
+                values: dict[str, Any] = {"changed": True}
+                if gap_id in means:
+                    count, mean = means[gap_id]
+                    packed = np.ascontiguousarray(mean, dtype="<f4").tobytes()
+                    values.update(mean=packed, mean_of=count, metric=metric)
+                connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id == gap_id).values(**values))
+            placed = [
+                {"b_turn": turn_id, "b_stage": GROUPED, "b_gap": gap_id, "b_vector": _packed(vectors, turn_id)}
+                for turn_id, gap_id in members.items()
+            ]
+            placed += [
+                {"b_turn": turn_id, "b_stage": POOL, "b_gap": None, "b_vector": pack_half(vector)}
+                for turn_id, vector in pool.items()
+            ]
+            placed += [{"b_turn": turn_id, "b_stage": NOISE, "b_gap": None, "b_vector": None} for turn_id in noise]
+            if placed:
+                statement = (
+                    sa.update(table)
+                    .where(table.c.turn_id == sa.bindparam("b_turn"), table.c.gap_id.is_(None))
+                    .values(
+                        stage=sa.bindparam("b_stage"), gap_id=sa.bindparam("b_gap"), vector=sa.bindparam("b_vector")
+                    )
+                )
+                connection.execute(statement, placed)
+            set_meta(connection, GROUPING_STATE, state)
+        return len(fresh)
+
+    def update_gaps(self, gaps: Sequence[Gap]) -> None:
+        """Write names, figures and priorities of gaps that exist; a gap that came back is noted in the audit log."""
+        with self._database.write() as connection:
+            self._check_forgotten(connection)
+            table = schema.gaps
+            for gap in gaps:
+                before = connection.execute(sa.select(table.c.reopened_at).where(table.c.gap_id == gap.gap_id)).scalar()
+                connection.execute(sa.update(table).where(table.c.gap_id == gap.gap_id).values(**gap_row(gap)))
+                if gap.reopened_at is not None and gap.reopened_at != before:
+                    reason = f"{gap.people} people in all, the last on {gap.last_seen:%Y-%m-%d}"
+                    at, item = gap.reopened_at, gap.gap_id
+                    append_row(connection, at, "miner", "reopen", item, "handled", "open", reason, "")
+
+    def settle_gaps(self, gap_ids: Sequence[str]) -> None:
+        """Note that these gaps were proposed for as they are now."""
+        with self._database.write() as connection:
+            for chunk in chunks(gap_ids):
+                table = schema.gaps
+                connection.execute(sa.update(table).where(table.c.gap_id.in_(chunk)).values(changed=False))
+
+    def _turns(self, condition: Any, limit: int | None = None, newest_first: bool = False) -> list[FailedTurn]:
+        table = schema.failed_turns
+        order = (table.c.at.desc(), table.c.turn_id.desc()) if newest_first else (table.c.at, table.c.turn_id)
+        query = sa.select(table).where(condition).order_by(*order)
+        if limit is not None:
+            query = query.limit(limit)
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+            signals: dict[str, list[Signal]] = {}
+            for chunk in chunks([row.turn_id for row in rows]):
+                found = sa.select(schema.signals).where(schema.signals.c.turn_id.in_(chunk))
+                for row in connection.execute(found.order_by(schema.signals.c.turn_id, schema.signals.c.kind)):
+                    signals.setdefault(row.turn_id, []).append(Signal(row.kind, row.weight, row.evidence))
+        turns = to_failed_turns(rows, signals)
+        return turns[::-1] if newest_first else turns
+
+
+def pack_half(vector: Vectors) -> bytes:
+    """Return a unit vector as half-precision bytes: cosines change by less than 0.001."""
+    return np.ascontiguousarray(vector, dtype="<f2").tobytes()
+
+
+def unpack_half(raw: bytes) -> Vectors:
+    """Return the vector of `pack_half`."""
+    return np.frombuffer(raw, dtype="<f2").astype(np.float32)
+
+
+def _forgotten_until(connection: Connection) -> dict[str, float]:
+    return {row.sender: row.until.timestamp() for row in connection.execute(sa.select(schema.forgotten))}
+
+
+def _packed(vectors: Mapping[str, Vectors], turn_id: str) -> bytes | None:
+    return pack_half(vectors[turn_id]) if turn_id in vectors else None
+
+
+def _insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    if rows:
+        connection.execute(sa.insert(table), rows)
+
+
+def _delete_from(
+    connection: Connection, senders: Sequence[MinedSender]
+) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]]]:
+    """Delete what is known of each sender from its row on.
+
+    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, and their overall signals.
+    """
+    talks, turns, signals = schema.conversations, schema.failed_turns, schema.signals
+    since = {sender.sender: sender.since_row for sender in senders}
+    stale: list[str] = []
+    for chunk in chunks(list(since)):
+        query = sa.select(talks.c.conversation_id, talks.c.sender, talks.c.last_row).where(talks.c.sender.in_(chunk))
+        stale += [row.conversation_id for row in connection.execute(query) if row.last_row >= since[row.sender]]
+    before: dict[str, Any] = {}
+    known: set[tuple[str, str]] = set()
+    overall: list[dict[str, Any]] = []
+    for chunk in chunks(stale):
+        query = sa.select(turns)
+        rows = {row.turn_id: row for row in connection.execute(query.where(turns.c.conversation_id.in_(chunk)))}
+        before.update(rows)
+        for part in chunks(list(rows)):
+            for row in connection.execute(sa.select(signals).where(signals.c.turn_id.in_(part))):
+                known.add((row.turn_id, row.kind))
+                if row.kind in OVERALL_KINDS:
+                    overall.append(dict(row._mapping))
+            connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
+        for table in (talks, turns, schema.ratings, schema.good_turns):
+            connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
+    return before, known, overall
+
+
+def _keep_sample(connection: Connection, good_turns: Sequence[GoodTurn]) -> None:
+    good = schema.good_turns
+    _insert(connection, good, [asdict(turn) for turn in good_turns])
+    last = sa.select(good.c.turn_id).order_by(good.c.turn_id).offset(GOOD_TURNS_KEPT - 1).limit(1)
+    limit = connection.execute(last).scalar()
+    if limit is not None:
+        connection.execute(sa.delete(good).where(good.c.turn_id > limit))

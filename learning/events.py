@@ -1,0 +1,181 @@
+"""One row of Rasa's `events` table becomes the little that the loop reads of it.
+
+A message with its parse data is about 6 kB of JSON; what is kept here is a tenth of that, so that a hundred thousand
+rows fit in memory and a conversation can be put together again without decoding anything twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from learning.model import ActionEvent, BotEvent, Event, FormEvent, SlotEvent, UserEvent
+
+RANKING_KEPT = 3  # the best intent, "none of them", and the runner-up
+CHANNEL_LENGTH = 64  # characters; the learning database keeps no longer names
+CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
+LISTEN = "action_listen"  # stands behind every turn and says nothing
+
+FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
+SERVICE_SLOT = "backend_failure"  # name of the service that an action could not reach
+CSAT_SLOT = "csat"  # the customer's mark for the conversation so far, 1 (bad) to 5
+OFFER_SLOT = "offer"  # what the bot has just offered, such as a person
+SLOTS = (FEEDBACK_SLOT, SERVICE_SLOT, CSAT_SLOT, OFFER_SLOT)
+
+USER, BOT, ACTION, SLOT, FORM = "user", "bot", "action", "slot", "active_loop"
+_NOTHING: Mapping[str, Any] = {}
+LAST_SECOND = 253_402_300_799.0  # of the year 9999, where Python's calendar ends
+
+
+def read_event(row_id: int, kind: str, timestamp: object, name: str, data: str | bytes | None) -> Event | None:
+    """Return the event of a row, None where the loop reads nothing of its kind.
+
+    Args:
+        row_id: the row's primary key.
+        kind: Rasa's `type_name`.
+        timestamp: seconds since 1970, UTC, as the column holds it.
+        name: Rasa's `action_name`: the action's name, the slot's, or the form's.
+        data: the event as JSON; looked at only for messages and slots.
+
+    Raises:
+        ValueError: the row is not what Rasa writes.
+
+    """
+    reader = _READERS.get(kind)
+    if reader is None:
+        if not kind:
+            raise ValueError("a row without a type")
+        return None
+    at = timestamp if type(timestamp) is float else _seconds(timestamp)
+    if not 0.0 <= at <= LAST_SECOND:  # false for NaN, too
+        raise ValueError("a time outside of the calendar")
+    return reader(row_id, at, name, data)
+
+
+def _read_user(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
+    data = _object(raw)
+    parsed = _mapping(data.get("parse_data"))
+    intent = _mapping(parsed.get("intent"))
+    overlay = parsed.get("overlay")
+    return UserEvent(
+        row_id,
+        at,
+        _text(data.get("text")),
+        sys.intern(_full_label(parsed, _text(intent.get("name")))),
+        _number(intent.get("confidence")),
+        _ranking(parsed.get("intent_ranking")),
+        sys.intern(_text(data.get("input_channel"))[:CHANNEL_LENGTH]),
+        str(data.get("message_id") or ""),
+        _share(_mapping(parsed.get("out_of_scope")).get("similarity")),
+        _share(_mapping(parsed.get("sentiment")).get("frustration")),
+        (_text(_mapping(overlay).get("entry_id")) or None) if overlay else None,
+    )
+
+
+def _read_bot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
+    data = _object(raw)
+    stamp = data.get("timestamp")
+    choices = _choices(data)
+    return BotEvent(row_id, at, _text(data.get("text")), _share(stamp), choices)
+
+
+def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
+    return ActionEvent(row_id, at, sys.intern(name)) if name != LISTEN else None
+
+
+def _read_slot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
+    return SlotEvent(row_id, at, sys.intern(name), _object(raw).get("value")) if name in SLOTS else None
+
+
+def _read_form(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
+    return FormEvent(row_id, at, sys.intern(name))
+
+
+_READERS: Mapping[str, Callable[[int, float, str, str | bytes | None], Event | None]] = {
+    USER: _read_user,
+    BOT: _read_bot,
+    ACTION: _read_action,
+    SLOT: _read_slot,
+    FORM: _read_form,
+}
+KINDS = tuple(_READERS)
+
+
+def _seconds(timestamp: object) -> float:
+    if isinstance(timestamp, (int, float, str, bytes)):
+        return float(timestamp)
+    raise ValueError("a row without a time")
+
+
+def _object(raw: str | bytes | None) -> Mapping[str, Any]:
+    """Return a row's JSON object; `ValueError` for anything else."""
+    if raw is None:
+        raise ValueError("a row without data")
+    try:
+        data = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # Rasa writes what Python's own encoder does: half an emoji, and NaN, are no corrupt rows.
+        data = json.loads(raw)
+    if type(data) is not dict:
+        raise ValueError("data that is no object")
+    return data
+
+
+def _full_label(parsed: Mapping[str, Any], intent: str) -> str:
+    """Return `faq/returns` where the retrieval intent `faq` was answered, else the intent."""
+    selected = _mapping(parsed.get("response_selector")).get(intent)
+    if not selected:
+        return intent
+    key = _mapping(_mapping(selected).get("response")).get("intent_response_key")
+    return _text(key) or intent
+
+
+def _ranking(value: object) -> tuple[tuple[str, float], ...]:
+    if not isinstance(value, list):
+        return ()
+    found = []
+    for item in value[:RANKING_KEPT]:
+        entry = _mapping(item)
+        found.append((sys.intern(_text(entry.get("name"))), _number(entry.get("confidence"))))
+    return tuple(found)
+
+
+def _choices(data: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return which button of a "Did you mean ...?" stands for which label; "Something else" stands for none."""
+    labels = _mapping(data.get("metadata")).get(CLARIFIES)
+    buttons = _mapping(data.get("data")).get("buttons") if labels else None
+    if not isinstance(labels, list) or not isinstance(buttons, list):
+        return _NOTHING
+    payloads = [_text(_mapping(button).get("payload")).strip() for button in buttons]
+    pairs = zip(payloads, map(_text, labels), strict=False)
+    return {payload: label for payload, label in pairs if payload and label}
+
+
+def _text(value: object) -> str:
+    """Return a string that a database can keep: no NUL and no half of a surrogate pair; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    if value.isascii() and "\0" not in value:
+        return value
+    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if type(value) is dict else _NOTHING
+
+
+def _share(value: object) -> float | None:
+    if type(value) is float and math.isfinite(value):
+        return value
+    return float(value) if isinstance(value, int) else None
+
+
+def _number(value: object) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
+    return float(value) if isinstance(value, int) else 0.0

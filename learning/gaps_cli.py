@@ -1,0 +1,120 @@
+"""The command line of the gaps: `python -m learning gaps --help`."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from learning import console
+from learning.bootstrap import App
+from learning.errors import NotFound
+from learning.history import Tried, tried_for
+from learning.loop import Loop
+from learning.model import Gap, GapKind, Priority
+from learning.texts import medoids
+
+SHOWN = 30
+READ = 500  # newest messages that `show` looks at
+REPRESENTATIVES = 6
+ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
+KINDS = {
+    GapKind.NEW_NEED: "new need",
+    GapKind.EXISTING_INTENT: "unrecognized variation",
+    GapKind.WEAK_ANSWER: "weak answer",
+}
+
+gaps_cli = typer.Typer(
+    pretty_exceptions_enable=False, help="What customers need and the assistant cannot do.", no_args_is_help=True
+)
+
+
+@gaps_cli.command("list")
+def list_gaps(
+    ctx: typer.Context,
+    everything: bool = typer.Option(False, "--all", help=f"All of them, not only the first {SHOWN}."),
+    json: bool = typer.Option(False, "--json", help="Print JSON for programs."),
+) -> None:
+    """List the gaps, what matters most first."""
+    loop = _loop(ctx)
+    gaps = sorted(loop.store.gaps().values(), key=lambda gap: (ORDER[gap.priority], -gap.rank, gap.gap_id))
+    if json:
+        console.print_json(gaps)
+        return
+    if not gaps:
+        console.out.print("No gaps are known. `python -m learning mine` looks for them.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for heading in ("id", "priority", "people", "week", "trend", "kind", "what"):
+        table.add_column(heading, justify="right" if heading in ("people", "week", "trend") else "left", no_wrap=True)
+    for gap in gaps if everything else gaps[:SHOWN]:
+        state = " (came back)" if gap.is_reopened else " (handled)" if gap.handled_at else ""
+        table.add_row(
+            *(gap.gap_id[:8], gap.priority.value, str(gap.people), str(gap.week), f"x{gap.trend:.1f}"),
+            *(KINDS[gap.kind], escape(gap.name) + state),
+        )
+    console.out.print(table)
+    if not everything and len(gaps) > SHOWN:
+        console.out.print(f"and {len(gaps) - SHOWN} more; --all shows them")
+
+
+@gaps_cli.command()
+def show(
+    ctx: typer.Context,
+    gap: str = typer.Argument(..., help="Id of a gap, or its first characters."),
+    json: bool = typer.Option(False, "--json", help="Print JSON for programs."),
+) -> None:
+    """Show one gap: its figures, typical messages, what went wrong, and what was tried."""
+    loop = _loop(ctx)
+    found = find_gap(loop, gap)
+    turns = loop.store.turns_of_gap(found.gap_id, newest=READ)
+    texts = list(dict.fromkeys(turn.text for turn in turns))
+    typical = list(medoids(texts, loop.encoder.encode(texts), REPRESENTATIVES)) if texts else []
+    kinds = Counter(signal.kind for turn in turns for signal in turn.signals)
+    tried = tried_for(loop, [found])[found.gap_id]
+    if json:
+        console.print_json({"gap": found, "typical": typical, "signals": dict(kinds), "tried": tried})
+        return
+    _print_gap(found, typical, kinds, tried)
+
+
+def _print_gap(gap: Gap, typical: list[str], kinds: Counter[str], tried: tuple[Tried, ...]) -> None:
+    console.out.print(f"[bold]{gap.gap_id}[/bold]  {escape(gap.name)}  ({KINDS[gap.kind]}, {gap.priority.value})")
+    console.out.print(
+        f"{gap.turns} messages of {gap.people} people between {gap.first_seen:%Y-%m-%d} and {gap.last_seen:%Y-%m-%d};"
+        f" {gap.week} people in the last week, trend x{gap.trend:.2f}"
+    )
+    liked = "not rated enough" if gap.satisfaction is None else f"{100 * gap.satisfaction:.0f} % good ratings"
+    console.out.print(
+        f"rank {gap.rank:.1f} = {gap.people} people x cost {gap.cost:.2f} x trend {gap.trend:.2f}; answer: {liked}"
+    )
+    console.out.print("typical messages:")
+    for text in typical:
+        console.out.print(f"  - {escape(text)}")
+    console.out.print("signals: " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
+    if gap.is_reopened:
+        console.out.print("[yellow]It was handled and came back.[/yellow]")
+    for one in tried:
+        console.out.print(f"tried: {escape(one.sentence)}")
+
+
+def find_gap(loop: Loop, prefix: str) -> Gap:
+    """Return the gap whose id starts with `prefix`.
+
+    Raises:
+        NotFound: none does, or more than one.
+
+    """
+    found = [gap for gap_id, gap in loop.store.gaps().items() if prefix and gap_id.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    what = f"fits {len(found)} gaps" if found else "is no gap"
+    raise NotFound(what, f"id {prefix!r}", "take an id from `python -m learning gaps list`")
+
+
+def _loop(ctx: typer.Context) -> Loop:
+    app = ctx.obj
+    assert isinstance(app, App)
+    return app.loop

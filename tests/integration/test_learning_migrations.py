@@ -1,0 +1,60 @@
+"""A database of an earlier version is brought to the newest without losing what was mined."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from learning.adapters.database import MIGRATIONS
+from learning.adapters.store import Store
+from learning.model import GoodTurn, Signal
+
+AT = "2024-03-01 09:00:00.000000"
+SIGNAL = (
+    "INSERT INTO signals (signal_id, turn_id, sender, kind, text, intent, confidence, weight, evidence, at, channel)"
+    " VALUES (:id, :turn, 'ann', :kind, 'loyalty points?', 'nlu_fallback', 0.3, :weight, 'e', :at, 'rest')"
+)
+
+
+def old_database(path: Path) -> str:
+    """A database at revision 0002 with two failed turns, one of them in a gap."""
+    url = f"sqlite:///{path}"
+    engine = sa.create_engine(url, future=True)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        for number, (turn, kind, weight) in enumerate(
+            [("t1", "fallback", 0.5), ("t1", "rephrase", 0.5), ("t2", "backend_failure", 1.0)]
+        ):
+            row = {"id": f"s{number}", "turn": turn, "kind": kind, "weight": weight, "at": AT}
+            connection.execute(sa.text(SIGNAL), row)
+        for statement in (
+            f"INSERT INTO conversations (sender, turns, failed_turns, last_at) VALUES ('ann', 4, 1, '{AT}')",
+            "INSERT INTO good_turns (turn_id, sender, text, label) VALUES ('g1', 'ann', 'hello', 'greet')",
+            "INSERT INTO gap_members (turn_id, gap_id) VALUES ('t1', 'gap1')",
+            "INSERT INTO gaps (gap_id, kind, intent, name, priority, people, turns, first_seen, last_seen)"
+            f" VALUES ('gap1', 'new_need', NULL, 'loyalty points', 'medium', 3, 1, '{AT}', '{AT}')",
+            "INSERT INTO meta (key, value) VALUES ('tracker_watermark', '40')",
+        ):
+            connection.execute(sa.text(statement))
+    engine.dispose()
+    return url
+
+
+def test_what_was_mined_before_sessions_is_kept(tmp_path: Path) -> None:
+    store = Store(old_database(tmp_path / "learning.db"))
+
+    (turn,) = store.turns_of_gap("gap1")
+    assert (turn.turn_id, turn.text, turn.weight) == ("t1", "loyalty points?", 0.75)
+    assert turn.signals == (Signal("fallback", 0.5, "e"), Signal("rephrase", 0.5, "e"))
+    assert store.fresh_turns(10) == []  # a failed service is no gap
+    assert store.gap("gap1").name == "loyalty points"
+    assert store.good_turns() == [GoodTurn("g1", "ann", "hello", "greet")]
+    assert store.counts() == {"conversations": 1, "turns": 4, "failed_turns": 1}
+    # The sender's next message makes the whole history be read again, and cut into sessions.
+    assert (store.watermark(), store.last_sessions({"ann": 41})) == (40, {"ann": 0})
