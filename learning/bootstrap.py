@@ -19,7 +19,6 @@ from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
 from learning.loop import Loop
 from learning.settings import Settings, load_settings
 
-
 # Texts whose vectors are kept in memory (4.6 kB each): every proposal is replayed on the same messages.
 ENCODED_KEPT = 5000
 
