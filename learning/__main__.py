@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from datetime import datetime, timezone
@@ -62,6 +63,7 @@ def _app(ctx: typer.Context) -> App:
 @cli.command()
 def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Find what failed in new conversations, group it, and write proposals."""
+    _collect_less_often()
     with console.steps(quiet=json) as say:
         report = pipeline.mine(_app(ctx).loop, lambda batch: say(f"read up to event {batch.last_id}"))
     if json:
@@ -276,6 +278,7 @@ def schedule(ctx: typer.Context) -> None:
     """Mine and retrain at the cadence of learning.yml until stopped."""
     app = _app(ctx)
     logging.getLogger().setLevel(logging.INFO)
+    _collect_less_often()
 
     def scheduled_mine() -> None:
         report = pipeline.mine(app.loop)
@@ -313,6 +316,12 @@ def verify(ctx: typer.Context) -> None:
         console.out.print(problem)
     console.out.print("The audit log is broken." if problems else "The audit log is whole.")
     raise typer.Exit(1 if problems else 0)
+
+
+def _collect_less_often() -> None:
+    """Tell Python's garbage collector that millions of small records are no garbage: a fifth of reading's time."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _label(name: Optional[str]) -> Optional[str]:

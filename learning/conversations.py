@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from learning.events import CSAT_SLOT, FEEDBACK_SLOT, OFFER_SLOT, SERVICE_SLOT
+from learning.events import CSAT_SLOT, FEEDBACK_SLOT, OFFER_SLOT, SERVICE_SLOT, feedback_of, mark_of
 from learning.model import (
     ActionEvent,
     BotEvent,
@@ -46,8 +46,6 @@ from learning.settings import ConversationSettings, Settings
 
 SESSION_START = "action_session_start"  # begins a new session, and sets the slots that are carried over again
 LONGEST_SESSION = 5_000  # events, about 700 turns: bounds what a message on top of an endless session costs
-THUMBS = {"up": 1, "down": -1}
-BEST_CSAT = 5
 OFFERS_PERSON = "person"  # value of the slot `offer`
 FIRST_STAMP = 1e9  # seconds since 1970 (the year 2001): smaller ids of messages are no times but counters
 
@@ -226,12 +224,12 @@ class _Session:
 
     def _set(self, name: str, value: object) -> None:
         if name == FEEDBACK_SLOT:
-            message, thumb = _feedback(value)
+            message, thumb = feedback_of(value)
             rated = _rated(message, self._answers, self._began) if thumb else None
             if rated:
                 rated.thumbs[message] = thumb
         elif name == CSAT_SLOT:
-            if mark := _mark(value):
+            if mark := mark_of(value):
                 answered = [draft for draft in self.drafts if draft.reply]
                 (answered or self.drafts)[-1].csat = mark
         elif name == OFFER_SLOT:
@@ -288,20 +286,3 @@ def _is_command(text: str) -> bool:
     # Rasa ignores blanks before a command, too.
     text = text.lstrip()
     return not text or text[0] == "/"
-
-
-def _feedback(value: object) -> tuple[str, int]:
-    """Return the id of the rated message and its thumb, 0 where the slot was only reset."""
-    if not isinstance(value, dict):
-        return "", 0
-    message, thumb = value.get("message_id"), value.get("value")
-    return str(message or ""), THUMBS.get(thumb, 0) if isinstance(thumb, str) else 0
-
-
-def _mark(value: object) -> int | None:
-    """Return a mark from 1 to 5, None for anything else."""
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= BEST_CSAT:
-        return round(value)
-    return None

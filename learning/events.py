@@ -25,6 +25,8 @@ FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comme
 SERVICE_SLOT = "backend_failure"  # name of the service that an action could not reach
 CSAT_SLOT = "csat"  # the customer's mark for the conversation so far, 1 (bad) to 5
 OFFER_SLOT = "offer"  # what the bot has just offered, such as a person
+THUMBS = {"up": 1, "down": -1}
+BEST_CSAT = 5
 SLOTS = (FEEDBACK_SLOT, SERVICE_SLOT, CSAT_SLOT, OFFER_SLOT)
 
 USER, BOT, ACTION, SLOT, FORM = "user", "bot", "action", "slot", "active_loop"
@@ -179,3 +181,20 @@ def _number(value: object) -> float:
     if type(value) is float and math.isfinite(value):
         return value
     return float(value) if isinstance(value, int) else 0.0
+
+
+def feedback_of(value: object) -> tuple[str, int]:
+    """Return the id of the rated message and its thumb, 0 where the slot was only reset."""
+    if not isinstance(value, dict):
+        return "", 0
+    message, thumb = value.get("message_id"), value.get("value")
+    return str(message or ""), THUMBS.get(thumb, 0) if isinstance(thumb, str) else 0
+
+
+def mark_of(value: object) -> int | None:
+    """Return a mark from 1 to 5, None for anything else."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= BEST_CSAT:
+        return round(value)
+    return None

@@ -24,7 +24,7 @@ MAX_CLUSTERED = 5000  # turns: their similarities take 100 MB
 SAME_MESSAGE = 0.9  # cosine from which one person has only said the same again
 # What fails is not typical of what is known: most of what then looks like an intent is another need nearby. So a turn
 # must be nearer to one intent's examples than to any other's, and than to what else fails. On the development streams
-# of `benchmarks/gaps.py` 27 of 28 that were assigned so were right; with leads of 0.1 and 0.1 three of four were.
+# of `benchmarks/gaps.py` 33 of 36 that were assigned so were right; with leads of 0.1 and 0.1 three of four were.
 OTHER_LEAD = 0.15  # of the mean cosine to the intent's nearest examples over that to the next intent's
 DOUBTED_LEAD = 0.2  # the same where the bot itself did not take the turn for the intent
 INTENT_LEAD = 0.15  # and over that to other people's failed turns
@@ -142,7 +142,7 @@ def _said_or_disliked(stream: _Stream, near: Nearness, labels: frozenset[str]) -
         # What the customer chose needs no vote; like any gap, it is proposed only once enough people did.
         if turn.clarified in labels:
             found[row] = existing_gap_id(str(turn.clarified)), GapKind.EXISTING_INTENT
-        elif _is_own(turn, near.intents[row]) and {signal.kind for signal in turn.signals} <= ANSWER_KINDS:
+        elif _is_own(turn, near.intents[row]) and _only_answer(turn):
             found[row] = answer_gap_id(near.intents[row]), GapKind.WEAK_ANSWER
     return found
 
@@ -161,6 +161,11 @@ def _variations(
         if near.similarity[row] - _company(row, rows, stream, gaps) >= INTENT_LEAD:
             found[row] = existing_gap_id(near.intents[row]), GapKind.EXISTING_INTENT
     return found
+
+
+def _only_answer(turn: FailedTurn) -> bool:
+    """Whether the turn was understood as far as can be told, and only its answer was no good."""
+    return bool(turn.signals) and all(signal.kind in ANSWER_KINDS for signal in turn.signals)
 
 
 def _is_own(turn: FailedTurn, intent: str) -> bool:

@@ -17,6 +17,7 @@ import pytest
 from learning import __main__ as command_line
 from learning.adapters.store import Store
 from learning.model import ProposalKind, ProposalState
+from learning.privacy import PatternRedactor
 from tests.learning_builders import (
     CORRUPT_ROWS,
     START,
@@ -62,7 +63,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `python -m learning --project root ...` in this process, with a quick encoder."""
-    monkeypatch.setattr("learning.bootstrap.OnnxEncoder", FakeEncoder)
+    monkeypatch.setattr("learning.bootstrap.OnnxEncoder", lambda **options: FakeEncoder())
+    monkeypatch.setattr("learning.bootstrap.PresidioRedactor", PatternRedactor)
     monkeypatch.setenv("COLUMNS", "120")
     for name in ("EVERGREEN_STORE_URL", "EVERGREEN_BOT_URL", "EVERGREEN_BOT_TOKEN"):
         monkeypatch.delenv(name, raising=False)

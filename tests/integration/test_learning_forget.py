@@ -684,7 +684,7 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs `python -m learning ...` on the shop in this process; returns exit code, output and errors."""
-    monkeypatch.setattr("learning.bootstrap.OnnxEncoder", FakeEncoder)
+    monkeypatch.setattr("learning.bootstrap.OnnxEncoder", lambda **options: FakeEncoder())
     monkeypatch.setattr("learning.bootstrap.PresidioRedactor", PatternRedactor)
     monkeypatch.setenv("COLUMNS", "120")
     for name in ("EVERGREEN_STORE_URL", "EVERGREEN_BOT_URL", "EVERGREEN_BOT_TOKEN"):

@@ -257,6 +257,7 @@ def test_an_understood_question_with_a_disliked_answer_is_a_weak_answer() -> Non
     "change",
     [
         {"intent": "greet"},  # taken for another intent
+        {"signals": ()},
         {"signals": (Signal("negative_feedback", 1.0, "no"), Signal("low_confidence", 0.5, "unsure"))},
     ],
 )
