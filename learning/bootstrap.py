@@ -20,7 +20,7 @@ from learning.loop import Loop
 from learning.settings import Settings, load_settings
 
 # Texts whose vectors are kept in memory (4.6 kB each): every proposal is replayed on the same messages.
-ENCODED_KEPT = 5000
+ENCODED_KEPT = 3000
 
 
 def utc_now() -> datetime:

@@ -177,7 +177,7 @@ def _company(row: int, rows: Sequence[int], stream: _Stream, gaps: Mapping[str, 
     """Return how near a turn is to what else fails: the turns of other people, or a gap; -1 if nothing does."""
     sender = stream.turns[row].sender
     others = [other for other in rows if stream.turns[other].sender != sender]
-    turns = largest_mean((stream.placed[others] @ stream.placed[row])[None, :], COMPANY)[0]
+    turns = largest_mean((stream.placed @ stream.placed[row])[None, others], COMPANY)[0]
     return float(max([turns, *(float(gap.mean @ stream.placed[row]) for gap in gaps.values())]))
 
 

@@ -1,4 +1,4 @@
-"""Vectors of training examples and articles are kept between runs: only what is new is encoded."""
+"""Vectors that are known already: of training examples and articles between runs, of turns in their gaps."""
 
 from __future__ import annotations
 
@@ -59,3 +59,27 @@ class KeptVectors:
         if self._dirty:
             self._store.replace_vectors(self._used)
             self._dirty = False
+
+
+class Remembered:
+    """An encoder that has been told the vectors of some texts."""
+
+    def __init__(self, encoder: Encoder, vectors: Mapping[str, Vectors]) -> None:
+        self._encoder = encoder
+        self._vectors = dict(vectors)
+        self.identity = encoder.identity
+        self.dimension = encoder.dimension
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        """Return float32 vectors of shape (len(texts), dimension)."""
+        return self.encode_deep(texts)[:, : self.dimension]
+
+    def encode_deep(self, texts: Sequence[str]) -> Any:
+        """Return what the encoder's `encode_deep` does, asking it only for what is not known."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
+        if missing or not texts:
+            fresh = self._encoder.encode_deep(missing)
+            if not texts:
+                return fresh
+            self._vectors.update(zip(missing, fresh, strict=True))
+        return np.stack([self._vectors[text] for text in texts])

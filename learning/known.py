@@ -40,12 +40,14 @@ class Metric:
 
     def __call__(self, vectors: Vectors) -> Vectors:
         """Return unit vectors (n, d), float32."""
-        sentence = np.asarray(vectors[:, : self.dimension], dtype=np.float32)
-        layers = np.asarray(vectors[:, self.dimension :], dtype=np.float32) - self.center
-        parts = [sentence]
+        placed = np.array(vectors, dtype=np.float32)
+        layers = placed[:, self.dimension :]
+        layers -= self.center
         for start in range(0, layers.shape[1], self.dimension):
-            parts.append(np.sqrt(LAYER_WEIGHT) * _unit(layers[:, start : start + self.dimension]))
-        return _unit(np.hstack(parts))
+            layer = layers[:, start : start + self.dimension]
+            layer[:] = np.sqrt(LAYER_WEIGHT) * _unit(layer)
+        placed /= np.maximum(np.linalg.norm(placed, axis=1, keepdims=True), 1e-12)
+        return placed
 
 
 @dataclass(frozen=True)

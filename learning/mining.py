@@ -12,7 +12,7 @@ from datetime import timedelta
 import numpy as np
 
 from learning.gaps import Known, Standing, answer_gap_id, existing_gap_id, group_turns
-from learning.kept_vectors import KeptVectors
+from learning.kept_vectors import KeptVectors, Remembered
 from learning.loop import Loop
 from learning.model import (
     LEARNED_INTENT,
@@ -37,15 +37,15 @@ from learning.model import (
 from learning.priority import cap_senders, judge
 from learning.proposals import propose, read_article
 from learning.reading import BATCH, Reader, Reading, SenderReading
-from learning.replay import replay
+from learning.replay import Messages, replay
 from learning.review import move
 from learning.signals import Context, detect, low_satisfaction, ratings
 from learning.texts import key_phrase
 from learning.vectors import Vectors
 
 GOOD_PER_BATCH = 500  # turns that went well, kept for replay
-GROUPED_AT_ONCE = 2_000  # fresh failed turns; with the pool this bounds the memory of grouping
-POOL = 3_000  # failed turns without a gap that may still found one; older ones are noise
+GROUPED_AT_ONCE = 1_000  # fresh failed turns; with the pool this bounds the memory of grouping
+POOL = 2_000  # failed turns without a gap that may still found one; older ones are noise
 DESCRIBED = 200  # newest messages that name a gap
 PROPOSED_FROM = 300  # newest messages that a proposal is made from and tried on
 REBUILT_FROM = 200  # newest members that a gap's mean is made from when the metric has changed
@@ -360,6 +360,7 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors) -> int:
     encoder.save()
     changed = store.gaps(changed=True)
     good = store.good_turns() if changed else []
+    successes = Messages.of([turn.text for turn in good], known, loop.encoder)
     earlier: dict[str, list[Proposal]] = {}
     for item in store.proposals():
         earlier.setdefault(item.gap_id, []).append(item)
@@ -371,15 +372,23 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors) -> int:
             continue
         turns = store.turns_of_gap(gap_id, newest=PROPOSED_FROM, after=gap.handled_at if gap.is_reopened else None)
         turns = cap_senders(turns, settings.gaps.max_per_sender)
-        proposal = propose(gap, turns, articles, loop.encoder, settings.proposals, loop.now())
+        told = Remembered(loop.encoder, _told(loop, turns))
+        proposal = propose(gap, turns, articles, told, settings.proposals, loop.now())
         if proposal:
             proposal = _next_round(proposal, decided)
-            safe = [turn.text for turn in good if turn.label != proposal.label]
-            result = replay(proposal, [turn.text for turn in turns], safe, known, loop.encoder)
+            others = [row for row, turn in enumerate(good) if turn.label != proposal.label]
+            failures = Messages.of([turn.text for turn in turns], known, told)
+            result = replay(proposal, failures, successes.take(others), told)
             made.append(replace(proposal, replay=result))
     new = store.save_proposals(made, loop.now())
     store.settle_gaps(sorted(changed))
     return new
+
+
+def _told(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
+    """Return the vectors that grouping has kept of turns, by text."""
+    kept = loop.store.turn_vectors([turn.turn_id for turn in turns])
+    return {turn.text: kept[turn.turn_id] for turn in turns if turn.turn_id in kept}
 
 
 def _may_propose(gap: Gap, decided: Sequence[Proposal]) -> bool:

@@ -19,8 +19,8 @@ from learning.model import ActionEvent, Conversation, Event, EventBatch, sender_
 from learning.ports import TrackerEvents
 from learning.settings import Settings
 
-BATCH = 100_000  # rows: ten of each where 10,000 people talk at once, and about 40 MB
-KEPT_EVENTS = 200_000  # events of conversations that may go on, about 80 MB
+BATCH = 30_000  # rows: three of each where 10,000 people talk at once, and about 12 MB
+KEPT_EVENTS = 100_000  # events of conversations that may go on, about 40 MB
 NOBODY: Mapping[str, float] = {}
 SENDERS_REREAD = 400  # that one step of `reread` reads
 

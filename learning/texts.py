@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,7 +64,7 @@ def key_phrase(texts: Sequence[str], background: Sequence[str]) -> str:
     """
     said = [_stems(text) for text in texts]
     inside = Counter(stem for stems in said for stem in stems if stem not in _UNNAMING)
-    outside = Counter(stem for text in background for stem in _stems(text))
+    outside = _counted(tuple(background))
 
     def weight(stem: str) -> float:
         odds = (inside[stem] / len(texts)) / ((outside[stem] + 1) / (len(background) + 2))
@@ -86,6 +87,12 @@ def _goes_first(stem: str, others: Sequence[str], said: Sequence[Mapping[str, tu
         if stem in stems and other in stems and other != stem
     ]
     return sum(before) / len(before) if before else 0.5
+
+
+@lru_cache(maxsize=2)
+def _counted(texts: tuple[str, ...]) -> Counter[str]:
+    """Return in how many texts each stem is; every gap is named against the same ones."""
+    return Counter(stem for text in texts for stem in _stems(text))
 
 
 def _stems(text: str) -> dict[str, tuple[int, str]]:

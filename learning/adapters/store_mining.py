@@ -283,6 +283,18 @@ class MiningStore:
         with self._database.read() as connection:
             return [unpack_half(row.vector) for row in connection.execute(query)]
 
+    def turn_vectors(self, turn_ids: Sequence[str]) -> dict[str, Vectors]:
+        """Return the vectors of those turns that have one."""
+        table = schema.failed_turns
+        found: dict[str, Vectors] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(turn_ids):
+                query = sa.select(table.c.turn_id, table.c.vector).where(
+                    table.c.turn_id.in_(chunk), table.c.vector.isnot(None)
+                )
+                found.update((row.turn_id, unpack_half(row.vector)) for row in connection.execute(query))
+        return found
+
     def gap_figures(self, gap_ids: Sequence[str], costs: Mapping[str, float]) -> dict[str, GapFigures]:
         """Return what the members of each gap add up to; `costs` go by the outcome of their conversations."""
         turns, talks, gaps = schema.failed_turns, schema.conversations, schema.gaps

@@ -3,7 +3,7 @@ from __future__ import annotations
 from learning.evaluate import compare, evaluate, understood
 from learning.gaps import Known
 from learning.model import Example, Prediction, Replay
-from learning.replay import SHOWN, replay
+from learning.replay import SHOWN, Messages, replay
 from tests.learning_builders import LOYALTY, NLU, FakeEncoder, proposal
 
 ENCODER = FakeEncoder()
@@ -13,7 +13,8 @@ KNOWN = Known.from_examples([label for label, _ in PAIRS], TEXTS, ENCODER.encode
 
 
 def run(examples: tuple[str, ...], failures: tuple[str, ...] = (), successes: tuple[str, ...] = ()) -> Replay:
-    return replay(proposal(examples=examples), failures, successes, KNOWN, ENCODER)
+    failed, went_well = (Messages.of(texts, KNOWN, ENCODER) for texts in (failures, successes))
+    return replay(proposal(examples=examples), failed, went_well, ENCODER)
 
 
 def test_paraphrases_are_fixed() -> None:
