@@ -15,8 +15,9 @@ State = ProposalState
 MOVES: Mapping[State, frozenset[State]] = {
     State.PENDING: frozenset({State.APPROVED, State.EDITED, State.REJECTED, State.DEFERRED}),
     State.DEFERRED: frozenset({State.PENDING, State.APPROVED, State.EDITED, State.REJECTED}),
-    State.APPROVED: frozenset({State.PUBLISHED}),
-    State.EDITED: frozenset({State.PUBLISHED}),
+    # Withdrawn unpublished: everything it had to say came from somebody who has been forgotten.
+    State.APPROVED: frozenset({State.PUBLISHED, State.WITHDRAWN}),
+    State.EDITED: frozenset({State.PUBLISHED, State.WITHDRAWN}),
     State.PUBLISHED: frozenset({State.ABSORBED, State.WITHDRAWN}),
     State.ABSORBED: frozenset({State.PUBLISHED, State.WITHDRAWN}),  # back when its model is rolled back
     State.REJECTED: frozenset(),
