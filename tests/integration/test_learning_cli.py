@@ -433,6 +433,44 @@ def test_a_server_that_is_down_is_one_line_before_anything_is_trained(
     assert not (root / "var" / "training").exists()
 
 
+# --- gaps -----------------------------------------------------------------------------------------
+
+
+def test_gaps_are_listed_and_shown(root: Path, run: Run) -> None:
+    assert "No gaps are known" in run("gaps", "list").out
+    run("mine")
+    (gap,) = json.loads(run("gaps", "list", "--json").out)
+
+    listed = run("gaps", "list").out
+    assert gap["gap_id"][:8] in listed
+    assert "critical" in listed
+    assert "loyalty points" in listed
+    shown = run("gaps", "show", gap["gap_id"][:6]).out
+    assert f"{gap['turns']} messages of {gap['people']} people" in shown
+    assert "  - " in shown
+    assert "signals: " in shown
+    assert "fallback" in shown
+    assert set(json.loads(run("gaps", "show", gap["gap_id"], "--json").out)) == {"gap", "typical", "signals", "tried"}
+
+
+def test_a_gap_tells_what_was_tried(root: Path, run: Run) -> None:
+    run("mine")
+    (waiting,) = proposals(run)
+    run("review", "approve", waiting["proposal_id"])
+
+    assert "(handled)" in run("gaps", "list").out or "(came back)" in run("gaps", "list").out
+    run("mine")
+    assert "tried: " in run("gaps", "show", waiting["gap_id"]).out
+    assert "learned/loyalty_points, release 1, published" in run("gaps", "show", waiting["gap_id"]).out
+
+
+@pytest.mark.parametrize("prefix", ["zzz", ""])
+def test_a_gap_that_is_not_there_is_one_line(root: Path, run: Run, prefix: str) -> None:
+    run("mine")
+
+    assert "take an id from `python -m learning gaps list`" in run("gaps", "show", prefix).error
+
+
 # --- a real process -------------------------------------------------------------------------------
 
 
