@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from learning.errors import NotFound, ReviewError
+from learning.grouping import find_gaps, judge_gaps, read_known
 from learning.kept_vectors import KeptVectors
 from learning.loop import Loop
-from learning.mining import find_gaps, judge_gaps, read_conversations, read_known, write_proposals
+from learning.mining import read_conversations
 from learning.model import Action, Decision, MiningReport, Proposal, ProposalKind, ProposalState, Release
+from learning.proposing import write_proposals
 from learning.publish import entry_id, render_files
 from learning.reading import Reading
 from learning.review import decide, move

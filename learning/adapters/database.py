@@ -191,3 +191,9 @@ def upsert(connection: Connection, table: sa.Table, key: str, row: Mapping[str, 
     changed = connection.execute(sa.update(table).where(table.c[key] == row[key]).values(**row))
     if changed.rowcount == 0:
         connection.execute(sa.insert(table), dict(row))
+
+
+def insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, if there are any."""
+    if rows:
+        connection.execute(sa.insert(table), rows)

@@ -15,7 +15,7 @@ from learning.adapters.audit_log import HEAD, append_row, content_hash, find_pro
 from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, upsert
 from learning.adapters.rows import decision_row, proposal_row, to_proposal
 from learning.adapters.store_erasure import ErasureStore
-from learning.adapters.store_mining import MiningStore
+from learning.adapters.store_gaps import GapTables
 from learning.errors import NotFound, StoreError
 from learning.model import (
     AuditRow,
@@ -29,7 +29,7 @@ from learning.model import (
 from learning.overlay import pack_vectors
 
 
-class Store(MiningStore, ErasureStore):
+class Store(GapTables, ErasureStore):
     """Reads and writes the loop's records; each writing method is one transaction.
 
     Raises:

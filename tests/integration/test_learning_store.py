@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from learning.adapters import schema
 from learning.adapters.database import Database
 from learning.adapters.store import Store
-from learning.adapters.store_mining import GOOD_TURNS_KEPT
+from learning.adapters.store_conversations import GOOD_TURNS_KEPT
 from learning.errors import NotFound, ReviewError, StoreError
 from learning.model import (
     Action,

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from learning.adapters.store import Store
 from learning.errors import EvergreenError
 from learning.gaps import Known
+from learning.grouping import read_known
 from learning.kept_vectors import KeptVectors
 from learning.loop import Loop
-from learning.mining import read_known, write_proposals
 from learning.model import Action, Decision, ProposalKind, ProposalState
 from learning.overlay import OverlayReader
 from learning.pipeline import learned_files, publish_waiting, review, withdraw, write_branch
+from learning.proposing import write_proposals
 from tests.learning_builders import START, make_loop, make_project, proposal
 
 S = ProposalState

@@ -1,201 +1,30 @@
-"""What was mined, in the learning database: conversations, failed turns, ratings, gaps."""
+"""Gaps, and the turns in them, in the learning database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
-from learning.adapters.database import WATERMARK, Database, chunks, get_meta, set_meta
-from learning.adapters.rows import conversation_row, failed_turn_row, gap_row, rating_rows, to_failed_turns, to_gap
-from learning.errors import StoreError
-from learning.model import (
-    FailedTurn,
-    Gap,
-    GapFigures,
-    GoodTurn,
-    MinedSender,
-    Outcome,
-    Rating,
-    Signal,
-)
+from learning.adapters.database import chunks, get_meta, insert, set_meta
+from learning.adapters.rows import gap_row, to_failed_turns, to_gap
+from learning.adapters.store_conversations import ConversationTables
+from learning.model import FailedTurn, Gap, GapFigures, Signal
 from learning.vectors import Vectors
 
 GROUPING_STATE = "grouping_state"
-GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 WEEK = timedelta(days=7)
-GONE = -1  # row of a conversation that the tracker store no longer has
 PRIOR_WEEKS = 4
-
-FRESH, POOL, NOISE, GROUPED, SERVICE = "fresh", "pool", "noise", "gap", "service"  # stages of a failed turn
-# Kinds that are found by looking over all conversations: reading one of them again does not take them back.
-OVERALL_KINDS = ("low_satisfaction",)
+FRESH, POOL, NOISE, GROUPED = "fresh", "pool", "noise", "gap"  # stages of a failed turn; services that failed are none
 
 
-class MiningStore:
-    """The part of the store that mining writes; each writing method is one transaction."""
-
-    def __init__(self, url: str) -> None:
-        self._database = Database(url)
-        self._forgotten: dict[str, float] | None = None
-
-    # --- reading conversations -----------------------------------------------------------------
-
-    def watermark(self) -> int:
-        """Return the last row id of the tracker store that was mined."""
-        with self._database.read() as connection:
-            return int(get_meta(connection, WATERMARK) or 0)
-
-    def last_sessions(self, rows: Mapping[str, int]) -> dict[str, int]:
-        """Return for each sender the first row of the last conversation that began at its row in `rows` or before."""
-        table = schema.conversations
-        found: dict[str, int] = {}
-        with self._database.read() as connection:
-            for chunk in chunks(sorted(rows)):
-                query = sa.select(table.c.sender, table.c.first_row).where(
-                    table.c.sender.in_(chunk), table.c.first_row > GONE
-                )
-                for row in connection.execute(query):
-                    if row.first_row <= rows[row.sender]:
-                        found[row.sender] = max(row.first_row, found.get(row.sender, 0))
-        return found
-
-    def idle_conversations(self, before: datetime) -> list[int]:
-        """Return the first rows of the conversations that were open and have had no event since `before`."""
-        table = schema.conversations
-        query = (
-            sa.select(table.c.first_row)
-            .where(table.c.outcome == Outcome.OPEN.value, table.c.last_at <= before, table.c.first_row > GONE)
-            .order_by(table.c.first_row)
-        )
-        with self._database.read() as connection:
-            return [row.first_row for row in connection.execute(query)]
-
-    def forgotten_until(self) -> dict[str, float]:
-        """Return up to when (seconds since 1970) what erased senders did must not be read again.
-
-        From now on this store refuses to write what was mined if somebody is erased in the meantime: it could bring
-        back what has just gone.
-        """
-        with self._database.read() as connection:
-            self._forgotten = _forgotten_until(connection)
-        return dict(self._forgotten)
-
-    def _check_forgotten(self, connection: Connection) -> None:
-        if self._forgotten is not None and _forgotten_until(connection) != self._forgotten:
-            raise StoreError(
-                "has forgotten somebody while this was mined", "learning database", "mine again; nothing was lost"
-            )
-
-    def save_batch(
-        self,
-        senders: Sequence[MinedSender],
-        good_turns: Sequence[GoodTurn],
-        watermark: int | None,
-        restarted: bool = False,
-    ) -> tuple[int, int]:
-        """Replace what is kept of each sender from its row on, and advance the watermark; return (signals, new ones).
-
-        A turn that had failed before keeps its gap. Of the turns that went well only the `GOOD_TURNS_KEPT` with the
-        smallest ids stay: ids are hashes, so that this is a uniform sample which does not depend on how the store
-        was read. Where the tracker store was `restarted` its row ids mean something else: what is stored stays.
-        """
-        mined = [item for sender in senders for item in sender.conversations]
-        failed = [turn for item in mined for turn in item.failed]
-        found = [(turn.turn_id, signal) for turn in failed for signal in turn.signals]
-        with self._database.write() as connection:
-            self._check_forgotten(connection)
-            if restarted:
-                connection.execute(sa.update(schema.conversations).values(first_row=GONE, last_row=GONE))
-            before, known, overall = _delete_from(connection, senders)
-            talks = [conversation_row(item.conversation, item.failed) for item in mined]
-            _insert(connection, schema.conversations, talks)
-            turns = [failed_turn_row(turn, before.get(turn.turn_id)) for turn in failed]
-            _insert(connection, schema.failed_turns, turns)
-            turn_ids = {turn.turn_id for turn in failed}
-            kept = [row for row in overall if row["turn_id"] in turn_ids]
-            rows = [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in found]
-            _insert(connection, schema.signals, [*rows, *kept])
-            _insert(connection, schema.ratings, [row for item in mined for row in rating_rows(item)])
-            if good_turns:
-                _keep_sample(connection, good_turns)
-            if watermark is not None:
-                set_meta(connection, WATERMARK, str(watermark))
-        return len(found), sum((turn_id, signal.kind) not in known for turn_id, signal in found)
-
-    def good_turns(self) -> list[GoodTurn]:
-        """Return the sample of turns that went well."""
-        with self._database.read() as connection:
-            rows = connection.execute(sa.select(schema.good_turns).order_by(schema.good_turns.c.turn_id))
-            return [GoodTurn(**dict(row._mapping)) for row in rows]
-
-    def good_turn_limit(self) -> str:
-        """Return the id from which a turn that went well would not be kept, so that it need not be redacted."""
-        table = schema.good_turns
-        query = sa.select(table.c.turn_id).order_by(table.c.turn_id).offset(GOOD_TURNS_KEPT - 1).limit(1)
-        with self._database.read() as connection:
-            return connection.execute(query).scalar() or "~"  # behind every hexadecimal id
-
-    def counts(self) -> dict[str, int]:
-        """Return how many conversations, turns and failed turns have been mined."""
-        table = schema.conversations
-        query = sa.select(
-            sa.func.count().label("conversations"),
-            sa.func.coalesce(sa.func.sum(table.c.turns), 0).label("turns"),
-            sa.func.coalesce(sa.func.sum(table.c.failed_turns), 0).label("failed_turns"),
-        )
-        with self._database.read() as connection:
-            return {key: int(value) for key, value in dict(connection.execute(query).one()._mapping).items()}
-
-    def outcome_counts(self) -> dict[str, int]:
-        """Return how many conversations ended how."""
-        table = schema.conversations
-        query = sa.select(table.c.outcome, sa.func.count().label("n")).group_by(table.c.outcome)
-        with self._database.read() as connection:
-            return {row.outcome: row.n for row in connection.execute(query)}
-
-    def signal_counts(self) -> dict[str, int]:
-        """Return the number of signals of each kind."""
-        query = sa.select(schema.signals.c.kind, sa.func.count().label("n")).group_by(schema.signals.c.kind)
-        with self._database.read() as connection:
-            return {row.kind: row.n for row in connection.execute(query)}
-
-    def ratings(self) -> list[Rating]:
-        """Return every rating of an answer."""
-        table = schema.ratings
-        with self._database.read() as connection:
-            return [
-                Rating(row.turn_id, row.sender, row.label, row.score > 0)
-                for row in connection.execute(sa.select(table).order_by(table.c.turn_id))
-            ]
-
-    def replace_overall(self, kind: str, found: Mapping[str, Signal]) -> int:
-        """Make `found` (turn id -> signal) the signals of a kind that looks over all conversations; return new ones."""
-        table = schema.signals
-        with self._database.write() as connection:
-            query = sa.select(table.c.turn_id, table.c.weight, table.c.evidence).where(table.c.kind == kind)
-            before = {row.turn_id: Signal(kind, row.weight, row.evidence) for row in connection.execute(query)}
-            failed = schema.failed_turns.c.turn_id
-            wanted = {
-                row.turn_id: found[row.turn_id]
-                for chunk in chunks(sorted(found))
-                for row in connection.execute(sa.select(failed).where(failed.in_(chunk)))
-            }
-            stale = [turn_id for turn_id, signal in before.items() if wanted.get(turn_id) != signal]
-            for chunk in chunks(stale):
-                connection.execute(sa.delete(table).where(table.c.kind == kind, table.c.turn_id.in_(chunk)))
-            fresh = {turn_id: signal for turn_id, signal in wanted.items() if before.get(turn_id) != signal}
-            _insert(connection, table, [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in fresh.items()])
-        return sum(turn_id not in before for turn_id in fresh)
-
-    # --- vectors of examples and articles --------------------------------------------------------
+class GapTables(ConversationTables):
+    """What grouping writes; each writing method is one transaction."""
 
     def known_vectors(self, keys: Sequence[str]) -> dict[str, Vectors]:
         """Return the kept vectors (d,) of those keys that have one."""
@@ -215,9 +44,7 @@ class MiningStore:
             for chunk in chunks(sorted(known - set(vectors))):
                 connection.execute(sa.delete(table).where(table.c.key.in_(chunk)))
             fresh = sorted(set(vectors) - known)
-            _insert(connection, table, [{"key": key, "vector": pack_half(vectors[key])} for key in fresh])
-
-    # --- gaps ----------------------------------------------------------------------------------
+            insert(connection, table, [{"key": key, "vector": pack_half(vectors[key])} for key in fresh])
 
     def fresh_turns(self, limit: int) -> list[FailedTurn]:
         """Return the oldest failed turns that grouping has not seen yet."""
@@ -397,7 +224,7 @@ class MiningStore:
             self._check_forgotten(connection)
             known = {row.gap_id for row in connection.execute(sa.select(schema.gaps.c.gap_id))}
             fresh = [gap for gap in gaps if gap.gap_id not in known]
-            _insert(connection, schema.gaps, [{**gap_row(gap), "changed": True} for gap in fresh])
+            insert(connection, schema.gaps, [{**gap_row(gap), "changed": True} for gap in fresh])
             for gap_id in sorted({*members.values(), *means}):
                 values: dict[str, Any] = {"changed": True}
                 if gap_id in means:
@@ -473,54 +300,5 @@ def unpack_half(raw: bytes) -> Vectors:
     return np.frombuffer(raw, dtype="<f2").astype(np.float32)
 
 
-def _forgotten_until(connection: Connection) -> dict[str, float]:
-    return {row.sender: row.until.timestamp() for row in connection.execute(sa.select(schema.forgotten))}
-
-
 def _packed(vectors: Mapping[str, Vectors], turn_id: str) -> bytes | None:
     return pack_half(vectors[turn_id]) if turn_id in vectors else None
-
-
-def _insert(connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(table), rows)
-
-
-def _delete_from(
-    connection: Connection, senders: Sequence[MinedSender]
-) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]]]:
-    """Delete what is known of each sender from its row on.
-
-    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, and their overall signals.
-    """
-    talks, turns, signals = schema.conversations, schema.failed_turns, schema.signals
-    since = {sender.sender: sender.since_row for sender in senders}
-    stale: list[str] = []
-    for chunk in chunks(list(since)):
-        query = sa.select(talks.c.conversation_id, talks.c.sender, talks.c.last_row).where(talks.c.sender.in_(chunk))
-        stale += [row.conversation_id for row in connection.execute(query) if row.last_row >= since[row.sender]]
-    before: dict[str, Any] = {}
-    known: set[tuple[str, str]] = set()
-    overall: list[dict[str, Any]] = []
-    for chunk in chunks(stale):
-        query = sa.select(turns)
-        rows = {row.turn_id: row for row in connection.execute(query.where(turns.c.conversation_id.in_(chunk)))}
-        before.update(rows)
-        for part in chunks(list(rows)):
-            for row in connection.execute(sa.select(signals).where(signals.c.turn_id.in_(part))):
-                known.add((row.turn_id, row.kind))
-                if row.kind in OVERALL_KINDS:
-                    overall.append(dict(row._mapping))
-            connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
-        for table in (talks, turns, schema.ratings, schema.good_turns):
-            connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
-    return before, known, overall
-
-
-def _keep_sample(connection: Connection, good_turns: Sequence[GoodTurn]) -> None:
-    good = schema.good_turns
-    _insert(connection, good, [asdict(turn) for turn in good_turns])
-    last = sa.select(good.c.turn_id).order_by(good.c.turn_id).offset(GOOD_TURNS_KEPT - 1).limit(1)
-    limit = connection.execute(last).scalar()
-    if limit is not None:
-        connection.execute(sa.delete(good).where(good.c.turn_id > limit))

@@ -1,0 +1,197 @@
+"""The second step of mining: failed turns find their gaps, and gaps their figures, names and priorities.
+
+Killed anywhere, the next run goes on from what the last one saved and comes to the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from learning.gaps import Known, Standing, answer_gap_id, existing_gap_id, group_turns
+from learning.kept_vectors import KeptVectors
+from learning.loop import Loop
+from learning.model import FailedTurn, Gap, GapFigures, GapKind, Priority, content_id
+from learning.priority import judge
+from learning.texts import key_phrase
+from learning.vectors import Vectors
+
+GROUPED_AT_ONCE = 1_000  # fresh failed turns; with the pool this bounds the memory of grouping
+POOL = 2_000  # failed turns without a gap that may still found one; older ones are noise
+DESCRIBED = 200  # newest messages that name a gap
+REBUILT_FROM = 200  # newest members that a gap's mean is made from when the metric has changed
+
+
+def read_known(loop: Loop, encoder: KeptVectors) -> Known:
+    """Return what the assistant is trained on, in vectors."""
+    examples = loop.project.examples()
+    texts = [example.text for example in examples]
+    vectors = encoder.encode_deep(texts)
+    known = Known.from_examples([example.label for example in examples], texts, vectors, dimension=encoder.dimension)
+    encoder.save()
+    return known
+
+
+def find_gaps(loop: Loop, known: Known) -> int:
+    """Group failed turns that belong to no gap yet; return how many gaps were founded.
+
+    Turns come oldest first, `GROUPED_AT_ONCE` at a time, each time with the pool of those that had found no gap.
+    """
+    store = loop.store
+    standing = _standing(loop, known)
+    pool, vectors = store.pooled_turns()
+    founded = 0
+    while True:
+        fresh = store.fresh_turns(GROUPED_AT_ONCE)
+        # What was noise last time is noise now unless something came in: a second look at the same would let
+        # messages drift into gaps one by one.
+        if not fresh and (not pool or store.grouping_state() == grouping_state(pool, known)):
+            return founded
+        vectors.update(_encode(loop, [turn for turn in (*pool, *fresh) if turn.turn_id not in vectors]))
+        turns = [*pool, *fresh]
+        grouping = group_turns(
+            turns, np.stack([vectors[turn.turn_id] for turn in turns]), standing, known, loop.settings.gaps
+        )
+        left = sorted(
+            (turn for turn in turns if turn.turn_id not in grouping.members), key=lambda turn: (turn.at, turn.turn_id)
+        )
+        noise, kept = left[: max(0, len(left) - POOL)], left[max(0, len(left) - POOL) :]
+        grown = _grow(turns, vectors, grouping.members, standing, known)
+        fresh_ids = {turn.turn_id for turn in fresh}
+        founded += store.save_grouping(
+            gaps=_first_look(turns, grouping.members, grouping.founded, known),
+            means={gap_id: (mean.count, mean.mean) for gap_id, mean in grown.items()},
+            metric=known.identity,
+            members=grouping.members,
+            pool={turn.turn_id: vectors[turn.turn_id] for turn in kept if turn.turn_id in fresh_ids},
+            vectors={turn_id: vectors[turn_id] for turn_id, gap_id in grouping.members.items() if gap_id in grown},
+            noise=[turn.turn_id for turn in noise],
+            state=grouping_state(kept, known),
+        )
+        standing.update(grown)
+        pool, vectors = kept, {turn.turn_id: vectors[turn.turn_id] for turn in kept}
+
+
+def grouping_state(pool: Sequence[FailedTurn], known: Known) -> str:
+    """Return a digest of what grouping has to work on: the turns without a gap, and what is trained."""
+    return content_id(known.identity, *sorted(f"{turn.turn_id} {turn.weight:.3f}" for turn in pool))
+
+
+def _encode(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
+    """Return the vector of each turn, rounded as the store keeps it."""
+    texts = list(dict.fromkeys(turn.text for turn in turns))
+    if not texts:
+        return {}
+    rows = np.asarray(loop.encoder.encode_deep(texts)).astype("<f2").astype(np.float32)
+    by_text = dict(zip(texts, rows, strict=True))
+    return {turn.turn_id: by_text[turn.text] for turn in turns}
+
+
+def _standing(loop: Loop, known: Known) -> dict[str, Standing]:
+    """Return what new turns may join: the new needs, measured anew where the metric has changed."""
+    kept = loop.store.gap_means(known.identity)
+    found: dict[str, Standing] = {}
+    for gap_id, gap in sorted(loop.store.gaps().items()):
+        if gap.kind is not GapKind.NEW_NEED:
+            continue
+        if gap_id in kept:
+            found[gap_id] = Standing(*kept[gap_id])
+        elif members := loop.store.gap_vectors(gap_id, REBUILT_FROM):
+            found[gap_id] = Standing.of(np.stack(members), known.metric)
+    return found
+
+
+def _grow(
+    turns: Sequence[FailedTurn],
+    vectors: Mapping[str, Vectors],
+    members: Mapping[str, str],
+    standing: Mapping[str, Standing],
+    known: Known,
+) -> dict[str, Standing]:
+    """Return the new means of the gaps that turns joined or founded."""
+    of_intents = {gap_id for gap_id, _ in gap_intents(known)}
+    rows: dict[str, list[Vectors]] = {}
+    for turn in turns:
+        gap_id = members.get(turn.turn_id)
+        if gap_id is not None and gap_id not in of_intents:
+            rows.setdefault(gap_id, []).append(vectors[turn.turn_id])
+    grown = {gap_id: Standing.of(np.stack(found), known.metric) for gap_id, found in rows.items()}
+    return {gap_id: mean.joined(standing[gap_id]) if gap_id in standing else mean for gap_id, mean in grown.items()}
+
+
+def _first_look(
+    turns: Sequence[FailedTurn], members: Mapping[str, str], founded: Mapping[str, GapKind], known: Known
+) -> list[Gap]:
+    """Return the gaps that were founded, still without their figures."""
+    first: dict[str, FailedTurn] = {}
+    for turn in turns:
+        if turn.turn_id in members:
+            first.setdefault(members[turn.turn_id], turn)
+    intents = dict(gap_intents(known))
+    return [
+        Gap(
+            gap_id=gap_id,
+            kind=kind,
+            name="",
+            intent=intents.get(gap_id),
+            priority=Priority.LOW,
+            turns=0,
+            people=0,
+            first_seen=first[gap_id].at,
+            last_seen=first[gap_id].at,
+        )
+        for gap_id, kind in sorted(founded.items())
+    ]
+
+
+def gap_intents(known: Known) -> Iterable[tuple[str, str]]:
+    """Yield the ids of the gaps that belong to a known intent, with that intent."""
+    for label in sorted(set(known.labels)):
+        yield existing_gap_id(label), label
+        yield answer_gap_id(label), label
+
+
+def judge_gaps(loop: Loop, known: Known) -> None:
+    """Bring names, figures and priorities of the gaps up to date; reopen those that came back."""
+    store, settings = loop.store, loop.settings
+    newest = store.newest_turn()
+    if newest is None:
+        return
+    recent, liked = store.recent_people(newest), store.satisfaction()
+    costs = {
+        "resolved": settings.priority.cost_resolved,
+        "abandoned": settings.priority.cost_abandoned,
+        "escalated": settings.priority.cost_escalated,
+    }
+    gaps = store.gaps()
+    fresh = store.gap_figures(sorted(store.gaps(changed=True)), costs)
+    updated: list[Gap] = []
+    for gap_id, gap in sorted(gaps.items()):
+        figures = fresh.get(gap_id) or _figures_of(gap)
+        named = replace(gap, name=_name_of(loop, gap, known)) if gap_id in fresh else gap
+        judged = judge(
+            named,
+            figures,
+            recent.get(gap_id, (0, 0.0)),
+            liked.get(gap.intent or ""),
+            settings.priority,
+            settings.gaps.min_people,
+        )
+        if judged != gap:
+            updated.append(judged)
+    store.update_gaps(updated)
+
+
+def _figures_of(gap: Gap) -> GapFigures:
+    return GapFigures(gap.turns, gap.people, gap.first_seen, gap.last_seen, gap.cost, 0)
+
+
+def _name_of(loop: Loop, gap: Gap, known: Known) -> str:
+    if gap.kind is GapKind.EXISTING_INTENT:
+        return f"variations of {gap.intent}"
+    if gap.kind is GapKind.WEAK_ANSWER:
+        return f"answer to {gap.intent}"
+    turns = loop.store.turns_of_gap(gap.gap_id, newest=DESCRIBED)
+    return key_phrase([turn.text for turn in turns], known.texts)
