@@ -21,7 +21,7 @@ from benchmarks import results
 from benchmarks.nlu_cell import pipelines
 
 DATA = Path("../shared/datasets")
-DATASETS = ("banking77", "clinc150")
+DATASETS = ("banking77", "clinc150", "clinc150-validation")
 SHOTS: tuple[int | None, ...] = (5, 10, None)
 SEEDS = (0, 1, 2)
 PIPELINES = ("evergreen", "rasa-logistic-regression")
@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("../shared/datasets"), help="folder with banking77/, clinc150/"
     )
-    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS[:2])
     parser.add_argument("--shots", nargs="+", type=int, default=[shots or 0 for shots in SHOTS], help="0 means all")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES), help=f"also {SLOW}")
@@ -160,15 +160,30 @@ def main() -> None:
         results.say(text)
 
 
+NOTES = """Training and prediction on one core, a process for each row; rows with several seeds are means, with half the
+range of the accuracy. The encoder's layers, the views of the out-of-scope detector and the overlay's rule were chosen
+on the test messages of both data sets, among a handful of settings: their figures may be some tenths of a point too
+good. `clinc150-validation` is the same model asked about CLINC150's validation messages, on which nothing was chosen.
+"""
+
+
 def _store(cells: Mapping[str, Any], parts: Mapping[str, Any]) -> list[str]:
     rows = summary(cells)
-    tables = [results.table(rows, COLUMNS)]
+    tables = [results.table(rows, COLUMNS), NOTES]
     if parts:
         ablation = [
             {"dataset": "clinc150", "shots": "full", "pipeline": name, "spread": 0, **parts[name]} for name in parts
         ]
         tables.append("What each part contributes (CLINC150, all examples):\n\n" + results.table(ablation, COLUMNS))
-    results.write("nlu", "make bench-nlu", {"tables": tables, "cells": dict(cells), "ablation": dict(parts)})
+    # What was begun by hand and not finished is told too; see the record in the file.
+    unfinished: dict[str, Any] = results.read("nlu").get("unfinished", {})
+    tables += [
+        f"{name} was stopped after {run['epochs']} of {run['of']} epochs: {run['cpu_seconds']:,} s of CPU,"
+        f" {run['wall_seconds']:,} s beside other jobs (`{run['command']}`, {run['date']})."
+        for name, run in unfinished.items()
+    ]
+    content = {"tables": tables, "cells": dict(cells), "ablation": dict(parts), "unfinished": unfinished}
+    results.write("nlu", "make bench-nlu", content)
     return tables
 
 

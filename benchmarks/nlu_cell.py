@@ -181,7 +181,7 @@ def main() -> None:
     """Run the cell that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with banking77/ and clinc150/")
-    parser.add_argument("--dataset", choices=("banking77", "clinc150"), required=True)
+    parser.add_argument("--dataset", choices=("banking77", "clinc150", "clinc150-validation"), required=True)
     parser.add_argument("--pipeline", required=True, help="a name, or a pipeline as JSON")
     parser.add_argument("--shots", type=int, default=None, help="training examples an intent (default: all)")
     parser.add_argument("--seed", type=int, default=0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OUT_OF_SCOPE = "oos"
+VALIDATION = "-validation"  # behind a data set's name: asked about its validation messages, which nothing was chosen on
 WHERE = {
     "banking77": "https://github.com/PolyAI-LDN/task-specific-datasets (banking_data, CC BY 4.0)",
     "clinc150": "https://github.com/clinc/oos-eval (data/data_full.json, CC BY 3.0)",
@@ -33,9 +34,10 @@ def load(name: str, folder: Path, shots: int | None = None, seed: int = 0) -> Da
         SystemExit: the file is not there; says where the public one can be had.
     """
     try:
-        dataset = _banking77(folder) if name == "banking77" else _clinc150(folder)
+        dataset = _banking77(folder) if name == "banking77" else _clinc150(folder, name)
     except FileNotFoundError as error:
-        raise SystemExit(f"{error.filename}: no such file; get it from {WHERE[name]} and pass --data") from None
+        where = WHERE[name.removesuffix(VALIDATION)]
+        raise SystemExit(f"{error.filename}: no such file; get it from {where} and pass --data") from None
     if shots is None:
         return dataset
     by_intent: dict[str, list[str]] = defaultdict(list)
@@ -58,7 +60,8 @@ def _banking77(folder: Path) -> Dataset:
     return Dataset("banking77", parts[0], parts[1])
 
 
-def _clinc150(folder: Path) -> Dataset:
+def _clinc150(folder: Path, name: str) -> Dataset:
+    part = "val" if name.endswith(VALIDATION) else "test"
     content = json.loads((folder / "clinc150" / "data_full.json").read_text("utf-8"))
     pairs = {part: tuple((text, intent) for text, intent in rows) for part, rows in content.items()}
-    return Dataset("clinc150", pairs["train"], pairs["test"], tuple(text for text, _ in pairs["oos_test"]))
+    return Dataset(name, pairs["train"], pairs[part], tuple(text for text, _ in pairs[f"oos_{part}"]))
