@@ -250,8 +250,12 @@ def withdraw(
 ) -> None:
     """Take a published entry back at once: its examples, its answer and its file on the branch."""
     app = _app(ctx)
+    absorbed = app.loop.store.entries(ProposalState.ABSORBED)
+    was_absorbed = any(one.entry_id.startswith(entry) for one in absorbed)
     label = pipeline.withdraw(app.loop, entry, who or console.user(), reason)
     console.out.print(f"{label} is withdrawn.")
+    if was_absorbed:
+        console.out.print("The running model still knows it: `python -m learning retrain` makes one without.")
     commit, problem = _write_branch(app)
     if problem:
         console.out.print(f"[yellow]warning: {escape(problem)}[/yellow]")

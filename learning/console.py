@@ -147,15 +147,15 @@ def show_status(status: Status) -> None:
     out.print(f"signals        {signals or 'none'}")
     out.print(f"gaps           {len(status.gaps)}")
     for gap in status.gaps[:10]:
-        came_back = "  came back" if gap.is_reopened else ""
+        came_back = "  came back" if gap.is_reopened else "  handled" if gap.handled_at else ""
         out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {escape(gap.name)}{came_back}")
     proposals = ", ".join(f"{state} {count}" for state, count in sorted(status.proposals.items()))
     out.print(f"proposals      {proposals or 'none'}")
     out.print(
-        f"live overlay   {len(status.live)} entries, version {status.overlay_version}; absorbed {status.absorbed}"
+        f"live overlay   {len(status.live)} entries, version {status.overlay_version}; absorbed {len(status.absorbed)}"
     )
-    for entry in status.live:
-        out.print(f"               {entry.entry_id[:8]}  {escape(entry.label)}")
+    for entry in (*status.live, *status.absorbed):
+        out.print(f"               {entry.entry_id[:8]}  {entry.state.value:<9}  {escape(entry.label)}")
     for name, run in (("mined", status.last_mine), ("retrained", status.last_retrain)):
         out.print(
             f"last {name:<9} {run['finished']:%Y-%m-%d %H:%M} UTC, {run['outcome']}" if run else f"last {name:<9} never"

@@ -30,7 +30,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
-from learning.events import CSAT_SLOT, FEEDBACK_SLOT, OFFER_SLOT, SERVICE_SLOT, feedback_of, mark_of
+from learning.events import (
+    CHANNEL_LENGTH,
+    CSAT_SLOT,
+    FEEDBACK_SLOT,
+    LONGEST_NUMBER,
+    OFFER_SLOT,
+    SERVICE_SLOT,
+    clean_text,
+    feedback_of,
+    mark_of,
+)
 from learning.model import (
     ActionEvent,
     BotEvent,
@@ -237,7 +247,7 @@ class _Session:
         elif name == SERVICE_SLOT and value:
             self.service_down = True
             if self.current is not None:
-                self.current.failed_service = str(value)
+                self.current.failed_service = clean_text(str(value))[:CHANNEL_LENGTH]
 
     def _escalate(self, before: _Draft | None) -> None:
         """Note that a person takes over, why, and after which turn."""
@@ -277,7 +287,7 @@ def _rated(message: str, answers: Sequence[tuple[float | None, _Draft]], began: 
         return latest
     same = [draft for at, draft in answers if at == stamp]
     if same:
-        which = int(place) if place.isdecimal() else 1
+        which = int(place) if place.isdecimal() and len(place) < LONGEST_NUMBER else 1
         return same[which - 1] if 1 <= which <= len(same) else same[0]
     return None if FIRST_STAMP <= stamp < began else latest
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 from learning.model import Example, Prediction
 
 SIGNIFICANT = 0.05  # one loss in twenty that is called real is chance
@@ -55,6 +53,8 @@ def compare(champion: Evaluation, challenger: Evaluation, max_drop: float) -> Co
     It may lose up to `max_drop` of accuracy (a share, 0..1) as long as chance explains the loss: the one-sided exact
     McNemar test (McNemar 1947) over the messages that only one of the two understood must not reject at 5 %.
     """
+    from scipy.stats import binomtest  # a second to load, which no other command should wait for
+
     gained = tuple(sorted(champion.wrong - challenger.wrong))
     lost = tuple(sorted(challenger.wrong - champion.wrong))
     drop = champion.accuracy - challenger.accuracy

@@ -18,6 +18,9 @@ from learning.model import ActionEvent, BotEvent, Event, FormEvent, SlotEvent, U
 
 RANKING_KEPT = 3  # the best intent, "none of them", and the runner-up
 CHANNEL_LENGTH = 64  # characters; the learning database keeps no longer names
+LABEL_LENGTH = 255
+LARGEST = 2**63  # a longer integer has no float
+LONGEST_NUMBER = 10  # digits that are read as a number; Python refuses thousands of them
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
 LISTEN = "action_listen"  # stands behind every turn and says nothing
 
@@ -67,15 +70,15 @@ def _read_user(row_id: int, at: float, name: str, raw: str | bytes | None) -> Ev
     return UserEvent(
         row_id,
         at,
-        _text(data.get("text")),
-        sys.intern(_full_label(parsed, _text(intent.get("name")))),
+        clean_text(data.get("text")),
+        sys.intern(_full_label(parsed, clean_text(intent.get("name")))[:LABEL_LENGTH]),
         _number(intent.get("confidence")),
         _ranking(parsed.get("intent_ranking")),
-        sys.intern(_text(data.get("input_channel"))[:CHANNEL_LENGTH]),
+        sys.intern(clean_text(data.get("input_channel"))[:CHANNEL_LENGTH]),
         str(data.get("message_id") or ""),
         _share(_mapping(parsed.get("out_of_scope")).get("similarity")),
         _share(_mapping(parsed.get("sentiment")).get("frustration")),
-        (_text(_mapping(overlay).get("entry_id")) or None) if overlay else None,
+        (clean_text(_mapping(overlay).get("entry_id"))[:CHANNEL_LENGTH] or None) if overlay else None,
     )
 
 
@@ -83,7 +86,7 @@ def _read_bot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Eve
     data = _object(raw)
     stamp = data.get("timestamp")
     choices = _choices(data)
-    return BotEvent(row_id, at, _text(data.get("text")), _share(stamp), choices)
+    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices)
 
 
 def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
@@ -134,7 +137,7 @@ def _full_label(parsed: Mapping[str, Any], intent: str) -> str:
     if not selected:
         return intent
     key = _mapping(_mapping(selected).get("response")).get("intent_response_key")
-    return _text(key) or intent
+    return clean_text(key) or intent
 
 
 def _ranking(value: object) -> tuple[tuple[str, float], ...]:
@@ -143,7 +146,7 @@ def _ranking(value: object) -> tuple[tuple[str, float], ...]:
     found = []
     for item in value[:RANKING_KEPT]:
         entry = _mapping(item)
-        found.append((sys.intern(_text(entry.get("name"))), _number(entry.get("confidence"))))
+        found.append((sys.intern(clean_text(entry.get("name"))), _number(entry.get("confidence"))))
     return tuple(found)
 
 
@@ -153,12 +156,12 @@ def _choices(data: Mapping[str, Any]) -> Mapping[str, str]:
     buttons = _mapping(data.get("data")).get("buttons") if labels else None
     if not isinstance(labels, list) or not isinstance(buttons, list):
         return _NOTHING
-    payloads = [_text(_mapping(button).get("payload")).strip() for button in buttons]
-    pairs = zip(payloads, map(_text, labels), strict=False)
+    payloads = [clean_text(_mapping(button).get("payload")).strip() for button in buttons]
+    pairs = zip(payloads, (clean_text(label)[:LABEL_LENGTH] for label in labels), strict=False)
     return {payload: label for payload, label in pairs if payload and label}
 
 
-def _text(value: object) -> str:
+def clean_text(value: object) -> str:
     """Return a string that a database can keep: no NUL and no half of a surrogate pair; empty for anything else."""
     if not isinstance(value, str):
         return ""
@@ -174,13 +177,13 @@ def _mapping(value: object) -> Mapping[str, Any]:
 def _share(value: object) -> float | None:
     if type(value) is float and math.isfinite(value):
         return value
-    return float(value) if isinstance(value, int) else None
+    return float(value) if isinstance(value, int) and abs(value) < LARGEST else None
 
 
 def _number(value: object) -> float:
     if type(value) is float and math.isfinite(value):
         return value
-    return float(value) if isinstance(value, int) else 0.0
+    return float(value) if isinstance(value, int) and abs(value) < LARGEST else 0.0
 
 
 def feedback_of(value: object) -> tuple[str, int]:
@@ -193,7 +196,7 @@ def feedback_of(value: object) -> tuple[str, int]:
 
 def mark_of(value: object) -> int | None:
     """Return a mark from 1 to 5, None for anything else."""
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and len(value) < LONGEST_NUMBER and value.strip().isdecimal():
         value = int(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= BEST_CSAT:
         return round(value)

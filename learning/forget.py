@@ -168,7 +168,7 @@ def _out_of_reach(loop: Loop, erased: Erased, from_tracker: bool, in_files: Sequ
         found.append(
             f"Earlier commits of {loop.settings.review.branch} hold what was dropped; so does what was merged from it."
         )
-        found.append("The running model was trained with it: `python -m learning retrain` makes one without.")
+        found.append("A model trained since it went live may know it: `python -m learning retrain` makes one without.")
     if erased.named:
         found.append(f"The names {', '.join(erased.named)} hold a word that only this person used.")
     found.append("Backups, logs of other systems, and what staff typed themselves (reasons, answers) are not touched.")

@@ -5,6 +5,7 @@ Killed anywhere, the next run goes on from what the last one saved and comes to 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from learning.vectors import Vectors
 
 GROUPED_AT_ONCE = 1_000  # fresh failed turns; with the pool this bounds the memory of grouping
 POOL = 2_000  # failed turns without a gap that may still found one; older ones are noise
+POOL_PER_SENDER = 20  # of them; one person's flood must not wash out what others asked
 DESCRIBED = 200  # newest messages that name a gap
 REBUILT_FROM = 200  # newest members that a gap's mean is made from when the metric has changed
 
@@ -40,6 +42,7 @@ def find_gaps(loop: Loop, known: Known) -> int:
     Turns come oldest first, `GROUPED_AT_ONCE` at a time, each time with the pool of those that had found no gap.
     """
     store = loop.store
+    store.use_encoder(loop.encoder.identity)
     standing = _standing(loop, known)
     pool, vectors = store.pooled_turns()
     founded = 0
@@ -57,8 +60,8 @@ def find_gaps(loop: Loop, known: Known) -> int:
         left = sorted(
             (turn for turn in turns if turn.turn_id not in grouping.members), key=lambda turn: (turn.at, turn.turn_id)
         )
-        noise, kept = left[: max(0, len(left) - POOL)], left[max(0, len(left) - POOL) :]
-        grown = _grow(turns, vectors, grouping.members, standing, known)
+        noise, kept = _pool(left)
+        grown = _grow(loop, turns, vectors, grouping.members, standing, known)
         fresh_ids = {turn.turn_id for turn in fresh}
         founded += store.save_grouping(
             gaps=_first_look(turns, grouping.members, grouping.founded, known),
@@ -72,6 +75,17 @@ def find_gaps(loop: Loop, known: Known) -> int:
         )
         standing.update(grown)
         pool, vectors = kept, {turn.turn_id: vectors[turn.turn_id] for turn in kept}
+
+
+def _pool(left: Sequence[FailedTurn]) -> tuple[list[FailedTurn], list[FailedTurn]]:
+    """Return what is noise and what may still found a gap: the newest, of one sender only so many."""
+    kept: list[FailedTurn] = []
+    noise: list[FailedTurn] = []
+    own: Counter[str] = Counter()
+    for turn in reversed(left):
+        own[turn.sender] += 1
+        (kept if own[turn.sender] <= POOL_PER_SENDER and len(kept) < POOL else noise).append(turn)
+    return noise[::-1], kept[::-1]
 
 
 def grouping_state(pool: Sequence[FailedTurn], known: Known) -> str:
@@ -100,22 +114,32 @@ def _standing(loop: Loop, known: Known) -> dict[str, Standing]:
             found[gap_id] = Standing(*kept[gap_id])
         elif members := loop.store.gap_vectors(gap_id, REBUILT_FROM):
             found[gap_id] = Standing.of(np.stack(members), known.metric)
+        elif turns := loop.store.turns_of_gap(gap_id, newest=REBUILT_FROM):
+            # Of an earlier version, or another encoder's.
+            found[gap_id] = Standing.of(np.stack(list(_encode(loop, turns).values())), known.metric)
     return found
 
 
 def _grow(
+    loop: Loop,
     turns: Sequence[FailedTurn],
     vectors: Mapping[str, Vectors],
     members: Mapping[str, str],
     standing: Mapping[str, Standing],
     known: Known,
 ) -> dict[str, Standing]:
-    """Return the new means of the gaps that turns joined or founded."""
+    """Return the new means of the gaps that turns joined or founded.
+
+    Only `gaps.max_per_sender` turns of a sender move a mean: nobody can drag a gap away from what others ask.
+    """
     of_intents = {gap_id for gap_id, _ in gap_intents(known)}
+    joined = [turn for turn in turns if members.get(turn.turn_id, "") and members[turn.turn_id] not in of_intents]
+    said = Counter(loop.store.turns_by_sender({members[turn.turn_id] for turn in joined}))
     rows: dict[str, list[Vectors]] = {}
-    for turn in turns:
-        gap_id = members.get(turn.turn_id)
-        if gap_id is not None and gap_id not in of_intents:
+    for turn in sorted(joined, key=lambda turn: (turn.at, turn.turn_id)):
+        gap_id = members[turn.turn_id]
+        said[gap_id, turn.sender] += 1
+        if said[gap_id, turn.sender] <= loop.settings.gaps.max_per_sender:
             rows.setdefault(gap_id, []).append(vectors[turn.turn_id])
     grown = {gap_id: Standing.of(np.stack(found), known.metric) for gap_id, found in rows.items()}
     return {gap_id: mean.joined(standing[gap_id]) if gap_id in standing else mean for gap_id, mean in grown.items()}
@@ -159,6 +183,8 @@ def judge_gaps(loop: Loop, known: Known) -> None:
     newest = store.newest_turn()
     if newest is None:
         return
+    # A clock that went wrong once must not make everything else look old.
+    newest = min(newest, loop.now())
     recent, liked = store.recent_people(newest), store.satisfaction()
     costs = {
         "resolved": settings.priority.cost_resolved,
@@ -166,10 +192,11 @@ def judge_gaps(loop: Loop, known: Known) -> None:
         "escalated": settings.priority.cost_escalated,
     }
     gaps = store.gaps()
-    fresh = store.gap_figures(sorted(store.gaps(changed=True)), costs)
+    changed = store.gaps(changed=True)
+    fresh = store.gap_figures(sorted(changed), costs)
     updated: list[Gap] = []
     for gap_id, gap in sorted(gaps.items()):
-        figures = fresh.get(gap_id) or _figures_of(gap)
+        figures = fresh.get(gap_id) or _figures_of(gap, gone=gap_id in changed)
         named = replace(gap, name=_name_of(loop, gap, known)) if gap_id in fresh else gap
         judged = judge(
             named,
@@ -178,14 +205,17 @@ def judge_gaps(loop: Loop, known: Known) -> None:
             liked.get(gap.intent or ""),
             settings.priority,
             settings.gaps.min_people,
+            newest,
         )
         if judged != gap:
             updated.append(judged)
     store.update_gaps(updated)
 
 
-def _figures_of(gap: Gap) -> GapFigures:
-    return GapFigures(gap.turns, gap.people, gap.first_seen, gap.last_seen, gap.cost, 0)
+def _figures_of(gap: Gap, gone: bool) -> GapFigures:
+    """Return a gap's figures as they were; none where its last member is `gone` (a thumb that was taken back)."""
+    turns, people = (0, 0) if gone else (gap.turns, gap.people)
+    return GapFigures(turns, people, gap.first_seen, gap.last_seen, gap.cost, 0)
 
 
 def _name_of(loop: Loop, gap: Gap, known: Known) -> str:
@@ -193,5 +223,6 @@ def _name_of(loop: Loop, gap: Gap, known: Known) -> str:
         return f"variations of {gap.intent}"
     if gap.kind is GapKind.WEAK_ANSWER:
         return f"answer to {gap.intent}"
-    turns = loop.store.turns_of_gap(gap.gap_id, newest=DESCRIBED)
+    # One voice each: what a gap is called is what most people say.
+    turns = loop.store.turns_of_gap(gap.gap_id, newest=DESCRIBED, per_sender=1)
     return key_phrase([turn.text for turn in turns], known.texts)

@@ -23,7 +23,7 @@ class Status:
     gaps: tuple[Gap, ...]
     proposals: Mapping[str, int]
     live: tuple[Entry, ...]
-    absorbed: int
+    absorbed: tuple[Entry, ...]
     overlay_version: int
     releases: tuple[Release, ...]
     last_mine: Mapping[str, Any] | None
@@ -49,9 +49,9 @@ def read_status(loop: Loop) -> Status:
         signals=store.signal_counts(),
         outcomes=store.outcome_counts(),
         gaps=tuple(sorted(store.gaps().values(), key=lambda gap: (order[gap.priority.value], -gap.rank, gap.gap_id))),
-        proposals=Counter(proposal.state.value for proposal in store.proposals()),
+        proposals=dict(Counter(proposal.state.value for proposal in store.proposals())),
         live=tuple(store.entries(ProposalState.PUBLISHED)),
-        absorbed=len(store.entries(ProposalState.ABSORBED)),
+        absorbed=tuple(store.entries(ProposalState.ABSORBED)),
         overlay_version=store.overlay_version(),
         releases=tuple(store.releases()),
         last_mine=store.last_run("mine"),

@@ -61,11 +61,13 @@ def read_conversations(loop: Loop, on_batch: Callable[[Reading], None]) -> Minin
 def _close_idle(loop: Loop, context: Context, reader: Reader) -> int:
     """Judge the conversations that were open and in which nobody has said anything since; return new signals."""
     idle = timedelta(minutes=loop.settings.conversations.idle_minutes)
-    rows = loop.store.idle_conversations(loop.now() - idle)
+    before = loop.now() - idle
     new = 0
-    for reading in reader.reread(rows, loop.store.watermark()):
-        mined, _ = _examine(loop, context, reading.senders, "")
-        new += loop.store.save_batch(mined, (), None)[1]
+    for reading in reader.reread(loop.store.idle_conversations(before), loop.store.watermark()):
+        mined, good = _examine(loop, context, reading.senders, loop.store.good_turn_limit())
+        new += loop.store.save_batch(mined, good, None)[1]
+    # What is left is no longer in the tracker store, and can never be judged.
+    loop.store.give_up(before)
     return new
 
 
@@ -85,7 +87,9 @@ def _examine(
     texts: list[dict[str, str]] = []
     for talk, found in zip(talks, findings, strict=True):
         wanted = {finding.turn.turn_id for _, finding in found} | chosen
-        texts.append({turn.turn_id: turn.text for turn in talk.turns if turn.turn_id in wanted})
+        # Who somebody is may be said in another turn than the one that is kept: all of it is redacted, or none.
+        kept = any(turn.turn_id in wanted for turn in talk.turns)
+        texts.append({turn.turn_id: turn.text for turn in talk.turns} if kept else {})
     redacted = loop.redactor.redact_conversations([list(group.values()) for group in texts])
     clean = {
         turn_id: text
@@ -114,7 +118,7 @@ def _sample_good(
         good += [
             turn.turn_id
             for turn in talk.turns
-            if turn.turn_id < limit and turn.reply and turn.intent and turn.turn_id not in failed
+            if turn.turn_id <= limit and turn.reply and turn.intent and turn.turn_id not in failed
         ]
     return set(sorted(good)[:GOOD_PER_BATCH])
 

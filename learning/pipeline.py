@@ -47,6 +47,7 @@ def review(loop: Loop, decision: Decision) -> Release | None:
     vectors = None
     if decision.action in (Action.APPROVE, Action.EDIT):
         _check_name_is_free(loop, after)
+        _check_label_is_known(loop, after)
         # Encoding may take seconds in a cold process: it must not come between decision and release.
         vectors = loop.encoder.encode(after.examples)
     loop.store.save_decision(before, after, decision)
@@ -84,13 +85,20 @@ def learned_files(loop: Loop) -> dict[str, str]:
 
 def withdraw(loop: Loop, prefix: str, who: str, reason: str) -> str:
     """Take an entry back: its examples, its answer and its file; return its label."""
-    entries = [entry for entry in loop.store.entries(*LIVE) if prefix and entry.entry_id.startswith(prefix)]
+    live = loop.store.entries(*LIVE)
+    entries = [entry for entry in live if prefix and entry.entry_id.startswith(prefix)]
     if len(entries) != 1:
         raise NotFound(
             f"fits {len(entries)} published entries", f"id {prefix!r}", "take an id from `python -m learning status`"
         )
-    loop.store.move_entry(entries[0], ProposalState.WITHDRAWN, who, "withdraw", reason, loop.now())
-    return entries[0].label
+    chosen = entries[0]
+    # More words for an answer that is gone would catch messages and answer nothing.
+    if chosen.kind is ProposalKind.ANSWER and chosen.label not in _trained(loop):
+        for entry in live:
+            if entry.label == chosen.label and entry.kind is ProposalKind.EXAMPLES:
+                loop.store.move_entry(entry, ProposalState.WITHDRAWN, who, "withdraw", reason, loop.now())
+    loop.store.move_entry(chosen, ProposalState.WITHDRAWN, who, "withdraw", reason, loop.now())
+    return chosen.label
 
 
 def _check_name_is_free(loop: Loop, proposal: Proposal) -> None:
@@ -98,9 +106,26 @@ def _check_name_is_free(loop: Loop, proposal: Proposal) -> None:
     if proposal.kind is not ProposalKind.ANSWER:
         return
     taken = {entry.label for entry in loop.store.entries(*LIVE) if entry.kind is ProposalKind.ANSWER}
-    if proposal.label in taken | {example.label for example in loop.project.examples()}:
+    if proposal.label in taken | _trained(loop):
         raise ReviewError(
             f"has the name {proposal.label}, which another answer has",
             f"proposal {proposal.proposal_id}",
             "give it another one with --name",
         )
+
+
+def _check_label_is_known(loop: Loop, proposal: Proposal) -> None:
+    """Refuse more examples of what the bot has no answer for, since its intent or its answer is gone by now."""
+    if proposal.kind is not ProposalKind.EXAMPLES:
+        return
+    answers = {entry.label for entry in loop.store.entries(*LIVE) if entry.kind is ProposalKind.ANSWER}
+    if proposal.label not in answers | _trained(loop):
+        raise ReviewError(
+            f"has examples of {proposal.label}, which the bot does not know any more",
+            f"proposal {proposal.proposal_id}",
+            "reject it, or bring the intent back",
+        )
+
+
+def _trained(loop: Loop) -> set[str]:
+    return {example.label for example in loop.project.examples()}

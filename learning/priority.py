@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
-from learning.model import FailedTurn, Gap, GapFigures, GapKind, Priority
+from learning.model import Gap, GapFigures, GapKind, Priority
 from learning.settings import PrioritySettings
 
 
@@ -17,6 +16,7 @@ def judge(
     satisfaction: tuple[float, int] | None,
     settings: PrioritySettings,
     least_people: int,
+    now: datetime,
 ) -> Gap:
     """Return the gap with its figures, its class and its rank.
 
@@ -24,9 +24,10 @@ def judge(
         gap: as it was.
         figures: what its members add up to.
         recent: people in the last week, and mean people a week in the four weeks before.
-        satisfaction: share of good ratings of its answer and their number, None without any.
+        satisfaction: share of the raters who like its answer and how many rated it, None without any.
         settings: the rules.
         least_people: people who must come after a release for a handled gap to be reopened.
+        now: no gap is reopened later.
 
     """
     week, prior = recent
@@ -47,7 +48,7 @@ def judge(
         rank=round(figures.people * cost * trend, 3),
     )
     if came_back and not gap.is_reopened:
-        judged = replace(judged, reopened_at=figures.last_seen)
+        judged = replace(judged, reopened_at=min(figures.last_seen, now))
     return replace(judged, priority=priority_of(judged, settings))
 
 
@@ -66,14 +67,3 @@ def priority_of(gap: Gap, settings: PrioritySettings) -> Priority:
         liked = gap.satisfaction is not None and gap.satisfaction >= settings.satisfaction
         return Priority.LOW if liked else Priority.MEDIUM
     return Priority.CRITICAL if gap.week >= settings.critical_people else Priority.MEDIUM
-
-
-def cap_senders(turns: Sequence[FailedTurn], most: int) -> list[FailedTurn]:
-    """Keep at most `most` turns of one sender, so that one person cannot make a gap look big."""
-    seen: Counter[str] = Counter()
-    kept: list[FailedTurn] = []
-    for turn in sorted(turns, key=lambda turn: (turn.at, turn.turn_id)):
-        seen[turn.sender] += 1
-        if seen[turn.sender] <= most:
-            kept.append(turn)
-    return kept

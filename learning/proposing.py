@@ -18,10 +18,10 @@ from learning.model import (
     ProposalState,
     content_id,
 )
-from learning.priority import cap_senders
 from learning.proposals import propose, read_article
 from learning.replay import Messages, replay
 from learning.review import move
+from learning.texts import plain_text
 from learning.vectors import Vectors
 
 PROPOSED_FROM = 300  # newest messages that a proposal is made from and tried on
@@ -34,6 +34,8 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors) -> int:
     articles = [read_article(name, text, encoder) for name, text in loop.project.articles()]
     encoder.save()
     changed = store.gaps(changed=True)
+    live = store.entries(ProposalState.PUBLISHED, ProposalState.ABSORBED)
+    published = {example.casefold() for entry in live for example in entry.examples}
     good = store.good_turns() if changed else []
     successes = Messages.of([turn.text for turn in good], known, loop.encoder)
     earlier: dict[str, list[Proposal]] = {}
@@ -45,8 +47,10 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors) -> int:
         decided = [item for item in before if item.state is not ProposalState.PENDING]
         if gap.people < settings.gaps.min_people or gap.kind is GapKind.WEAK_ANSWER or not _may_propose(gap, decided):
             continue
-        turns = store.turns_of_gap(gap_id, newest=PROPOSED_FROM, after=gap.handled_at if gap.is_reopened else None)
-        turns = cap_senders(turns, settings.gaps.max_per_sender)
+        since = gap.handled_at if gap.is_reopened else None
+        most = settings.gaps.max_per_sender
+        turns = store.turns_of_gap(gap_id, newest=PROPOSED_FROM, after=since, per_sender=most)
+        turns = [turn for turn in turns if plain_text(turn.text).casefold() not in published]
         told = Remembered(loop.encoder, _told(loop, turns))
         proposal = propose(gap, turns, articles, told, settings.proposals, loop.now())
         if proposal:
@@ -69,6 +73,8 @@ def _told(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
 def _may_propose(gap: Gap, decided: Sequence[Proposal]) -> bool:
     """Whether nobody has decided about the gap, or it came back after all that was decided went live."""
     live = {ProposalState.PUBLISHED, ProposalState.ABSORBED, ProposalState.WITHDRAWN}
+    if gap.handled_at is None:  # nothing ever went live: what was withdrawn before has settled nothing
+        return all(item.state is ProposalState.WITHDRAWN for item in decided)
     return not decided or (gap.is_reopened and all(item.state in live for item in decided))
 
 

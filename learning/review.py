@@ -62,6 +62,10 @@ def decide(proposal: Proposal, decision: Decision) -> Proposal:
     if decision.action is Action.DEFER:
         if decision.defer_until is None and decision.defer_turns is None:
             raise ReviewError("needs a date or a volume", item, "use --until YYYY-MM-DD or --until-doubled")
+        if decision.defer_until is not None and decision.defer_until < decision.at:
+            raise ReviewError(
+                f"cannot wait for {decision.defer_until:%Y-%m-%d}: it has passed", item, "give a later date"
+            )
         return replace(decided, deferred_until=decision.defer_until, deferred_turns=decision.defer_turns)
     if decision.action is Action.EDIT:
         decided = replace(

@@ -12,7 +12,7 @@ import numpy as np
 
 from learning.vectors import Vectors
 
-PLACEHOLDER = re.compile(r"<[A-Z]+_\d+>")  # what stands where personal data was
+PLACEHOLDER = re.compile(r"<[A-Z]{1,20}_[0-9]{1,9}>")  # what stands where personal data was
 _NAME_WORD = re.compile(r"\d*[^\W\d_]{2,}(?:'[^\W\d_]+)?|\d+[^\W\d_]+")  # 401k is a word, 401 is none
 NAME_WORDS = 3
 NAME_SHARE = 0.3  # of the messages that must have a word for it to be in the name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,8 @@ def load_analyzer(model: str = MODEL) -> Analyzer:
     Raises:
         PrivacyError: Presidio, spaCy, the model or the lists of names are not there.
     """
+    # It warns of defaults that it takes on purpose, which would be the first lines that a user sees.
+    logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)
     try:
         with _without(_NOT_USED):
             from learning.adapters.presidio_engine import Analyzer

@@ -14,9 +14,11 @@ from learning.adapters import schema
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, insert, set_meta
 from learning.adapters.rows import conversation_row, failed_turn_row, rating_rows
 from learning.errors import StoreError
-from learning.model import GoodTurn, MinedSender, Outcome, Rating, Signal
+from learning.model import GoodTurn, Mined, MinedSender, Outcome, Rating, Signal
 
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
+NOT_STORED = "no longer in the tracker store"
+RESTARTED = "tracker_restarted"  # set once row ids have begun anew
 GONE = -1  # row of a conversation that the tracker store no longer has
 # Kinds that are found by looking over all conversations: reading one of them again does not take them back.
 OVERALL_KINDS = ("low_satisfaction",)
@@ -59,6 +61,16 @@ class ConversationTables:
         with self._database.read() as connection:
             return [row.first_row for row in connection.execute(query)]
 
+    def give_up(self, before: datetime) -> None:
+        """Close the conversations that were open at `before` and that judging did not find in the tracker store."""
+        table = schema.conversations
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(table)
+                .where(table.c.outcome == Outcome.OPEN.value, table.c.last_at <= before)
+                .values(outcome=Outcome.RESOLVED.value, reason=NOT_STORED)
+            )
+
     def forgotten_until(self) -> dict[str, float]:
         """Return up to when (seconds since 1970) what erased senders did must not be read again.
 
@@ -95,11 +107,13 @@ class ConversationTables:
             self._check_forgotten(connection)
             if restarted:
                 connection.execute(sa.update(schema.conversations).values(first_row=GONE, last_row=GONE))
-            before, known, overall = _delete_from(connection, senders)
+                set_meta(connection, RESTARTED, "yes")
+            before, known, overall, outcomes = _delete_from(connection, senders)
             talks = [conversation_row(item.conversation, item.failed) for item in mined]
             insert(connection, schema.conversations, talks)
             turns = [failed_turn_row(turn, before.get(turn.turn_id)) for turn in failed]
             insert(connection, schema.failed_turns, turns)
+            _mark_changed(connection, before, outcomes, mined)
             turn_ids = {turn.turn_id for turn in failed}
             kept = [row for row in overall if row["turn_id"] in turn_ids]
             rows = [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in found]
@@ -183,17 +197,21 @@ def _forgotten_until(connection: Connection) -> dict[str, float]:
 
 def _delete_from(
     connection: Connection, senders: Sequence[MinedSender]
-) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]]]:
+) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]], dict[str, str]]:
     """Delete what is known of each sender from its row on.
 
-    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, and their overall signals.
+    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, their overall signals, and the
+    outcomes of its conversations.
     """
     talks, turns, signals = schema.conversations, schema.failed_turns, schema.signals
     since = {sender.sender: sender.since_row for sender in senders}
-    stale: list[str] = []
+    outcomes: dict[str, str] = {}
     for chunk in chunks(list(since)):
-        query = sa.select(talks.c.conversation_id, talks.c.sender, talks.c.last_row).where(talks.c.sender.in_(chunk))
-        stale += [row.conversation_id for row in connection.execute(query) if row.last_row >= since[row.sender]]
+        query = sa.select(talks.c.conversation_id, talks.c.sender, talks.c.last_row, talks.c.outcome)
+        for row in connection.execute(query.where(talks.c.sender.in_(chunk))):
+            if row.last_row >= since[row.sender]:
+                outcomes[row.conversation_id] = row.outcome
+    stale = list(dict.fromkeys([*outcomes, *_under_old_rows(connection, senders)]))
     before: dict[str, Any] = {}
     known: set[tuple[str, str]] = set()
     overall: list[dict[str, Any]] = []
@@ -209,7 +227,43 @@ def _delete_from(
             connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
         for table in (talks, turns, schema.ratings, schema.good_turns):
             connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
-    return before, known, overall
+    return before, known, overall, outcomes
+
+
+def _under_old_rows(connection: Connection, senders: Sequence[MinedSender]) -> set[str]:
+    """Return stored conversations that come again under other rows, as they do where a backup was restored."""
+    if get_meta(connection, RESTARTED) is None:
+        return set()
+    mined = [item for sender in senders for item in sender.conversations]
+    talks = schema.conversations.c.conversation_id
+    found: set[str] = set()
+    for chunk in chunks([item.conversation.conversation_id for item in mined]):
+        found |= {row.conversation_id for row in connection.execute(sa.select(talks).where(talks.in_(chunk)))}
+    turn_ids = [turn.turn_id for item in mined for turn in item.conversation.turns]
+    for table in (schema.failed_turns, schema.ratings, schema.good_turns):
+        for chunk in chunks(turn_ids):
+            query = sa.select(table.c.conversation_id).where(table.c.turn_id.in_(chunk))
+            found |= {row.conversation_id for row in connection.execute(query)}
+    return found
+
+
+def _mark_changed(
+    connection: Connection, before: Mapping[str, Any], outcomes: Mapping[str, str], mined: Sequence[Mined]
+) -> None:
+    """Note the gaps whose figures change because a conversation was read again: a turn is gone, or it ended."""
+    weights = {turn.turn_id: turn.weight for item in mined for turn in item.failed}
+    ended = {
+        item.conversation.conversation_id
+        for item in mined
+        if outcomes.get(item.conversation.conversation_id) != item.conversation.outcome.value
+    }
+    moved = {
+        row.gap_id
+        for turn_id, row in before.items()
+        if row.gap_id and (weights.get(turn_id) != row.weight or row.conversation_id in ended)
+    }
+    for chunk in chunks(sorted(moved)):
+        connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(chunk)).values(changed=True))
 
 
 def _keep_sample(connection: Connection, good_turns: Sequence[GoodTurn]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from learning.model import FailedTurn, Gap, GapFigures, Signal
 from learning.vectors import Vectors
 
 GROUPING_STATE = "grouping_state"
+ENCODER = "encoder"  # whose vectors the turns and the gaps have
 WEEK = timedelta(days=7)
 PRIOR_WEEKS = 4
 FRESH, POOL, NOISE, GROUPED = "fresh", "pool", "noise", "gap"  # stages of a failed turn; services that failed are none
@@ -58,12 +59,50 @@ class GapTables(ConversationTables):
         with self._database.read() as connection:
             return turns, {row.turn_id: unpack_half(row.vector) for row in connection.execute(query)}
 
-    def turns_of_gap(self, gap_id: str, newest: int | None = None, after: datetime | None = None) -> list[FailedTurn]:
-        """Return the failed turns of a gap in order of time, at most the `newest`, only those `after` a time."""
-        condition = schema.failed_turns.c.gap_id == gap_id
+    def turns_of_gap(
+        self, gap_id: str, newest: int | None = None, after: datetime | None = None, per_sender: int | None = None
+    ) -> list[FailedTurn]:
+        """Return the failed turns of a gap in order of time.
+
+        Args:
+            gap_id: the gap.
+            newest: so many at most.
+            after: only those after this time.
+            per_sender: of each sender only so many, so that nobody's flood hides what others said.
+
+        """
+        table = schema.failed_turns
+        condition = table.c.gap_id == gap_id
         if after is not None:
-            condition = sa.and_(condition, schema.failed_turns.c.at > after)
+            condition = sa.and_(condition, table.c.at > after)
+        if per_sender is not None:
+            order = (table.c.at.desc(), table.c.turn_id.desc())
+            place = sa.func.row_number().over(partition_by=table.c.sender, order_by=order)
+            ranked = sa.select(table.c.turn_id, place.label("place")).where(condition).subquery()
+            condition = table.c.turn_id.in_(sa.select(ranked.c.turn_id).where(ranked.c.place <= per_sender))
         return self._turns(condition, limit=newest, newest_first=newest is not None)
+
+    def turns_by_sender(self, gap_ids: Collection[str]) -> dict[tuple[str, str], int]:
+        """Return for each of these gaps and each sender in it the number of turns."""
+        table = schema.failed_turns
+        query = sa.select(table.c.gap_id, table.c.sender, sa.func.count().label("n"))
+        found: dict[tuple[str, str], int] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(sorted(gap_ids)):
+                grouped = query.where(table.c.gap_id.in_(chunk)).group_by(table.c.gap_id, table.c.sender)
+                found.update(((row.gap_id, row.sender), row.n) for row in connection.execute(grouped))
+        return found
+
+    def use_encoder(self, identity: str) -> None:
+        """Drop the vectors of turns and the means of gaps if they are another encoder's; the texts make them anew."""
+        with self._database.write() as connection:
+            before = get_meta(connection, ENCODER)
+            if before == identity:
+                return
+            if before is not None:
+                connection.execute(sa.update(schema.failed_turns).values(vector=None))
+                connection.execute(sa.update(schema.gaps).values(mean=None, metric=""))
+            set_meta(connection, ENCODER, identity)
 
     def gaps(self, changed: bool = False) -> dict[str, Gap]:
         """Return every gap by id, or only those that changed since they were last proposed for."""
@@ -135,10 +174,11 @@ class GapTables(ConversationTables):
         ).group_by(turns.c.gap_id)
         priced = [(talks.c.outcome == outcome, sa.literal(float(cost))) for outcome, cost in sorted(costs.items())]
         price = sa.case(*priced, else_=sa.literal(1.0)) if priced else sa.literal(1.0)
-        cost = (
-            sa.select(turns.c.gap_id, sa.func.avg(price).label("cost"))
+        # Every person counts once, however often they came.
+        own = (
+            sa.select(turns.c.gap_id, turns.c.sender, sa.func.avg(price).label("price"))
             .select_from(turns.join(talks, talks.c.conversation_id == turns.c.conversation_id))
-            .group_by(turns.c.gap_id)
+            .group_by(turns.c.gap_id, turns.c.sender)
         )
         later = (
             sa.select(turns.c.gap_id, people)
@@ -150,7 +190,9 @@ class GapTables(ConversationTables):
         with self._database.read() as connection:
             for chunk in chunks(gap_ids):
                 mine = turns.c.gap_id.in_(chunk)
-                cost_of = {row.gap_id: float(row.cost) for row in connection.execute(cost.where(mine))}
+                each = own.where(mine).subquery()
+                cost = sa.select(each.c.gap_id, sa.func.avg(each.c.price).label("cost")).group_by(each.c.gap_id)
+                cost_of = {row.gap_id: float(row.cost) for row in connection.execute(cost)}
                 since = {row.gap_id: row.people for row in connection.execute(later.where(mine))}
                 for row in connection.execute(totals.where(mine)):
                     found[row.gap_id] = GapFigures(
@@ -179,11 +221,15 @@ class GapTables(ConversationTables):
         return {key: (week.get(key, 0), prior.get(key, 0) / PRIOR_WEEKS) for key in {*week, *prior}}
 
     def satisfaction(self) -> dict[str, tuple[float, int]]:
-        """Return for each answer the share of good ratings, and how many there are."""
+        """Return for each answer the share of its raters who like it, and how many they are."""
         table = schema.ratings
-        query = sa.select(table.c.label, sa.func.avg(table.c.score).label("share"), sa.func.count().label("n"))
+        own = sa.select(table.c.label, sa.func.avg(table.c.score).label("score")).group_by(
+            table.c.label, table.c.sender
+        )
+        each = own.subquery()
+        query = sa.select(each.c.label, sa.func.avg(each.c.score).label("share"), sa.func.count().label("n"))
         with self._database.read() as connection:
-            return {row.label: (float(row.share), row.n) for row in connection.execute(query.group_by(table.c.label))}
+            return {row.label: (float(row.share), row.n) for row in connection.execute(query.group_by(each.c.label))}
 
     def newest_turn(self) -> datetime | None:
         """Return when the newest conversation had its last event, None in an empty store."""

@@ -219,7 +219,7 @@ def _collect(result: Iterable[Any], rows: dict[str, list[Event]], corrupt: list[
             if not sender_id:
                 raise ValueError("nobody's row")
             event = read_event(row_id, names[kind], timestamp, names[name], data)
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             corrupt.append(row_id)
             continue
         if event is None:

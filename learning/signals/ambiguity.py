@@ -14,7 +14,9 @@ def detect(conversation: Conversation, settings: SignalSettings) -> Iterator[Fin
     """Find answered turns whose two best intents are closer than `signals.near_tie`."""
     for turn in conversation.turns:
         rival = turn.runner_up
-        if turn.is_fallback or turn.answers_form or rival is None or not turn.intent:
+        # What the overlay decided has a similarity, not a probability: the classifier's runner-up is no rival of it.
+        decided = turn.overlay_entry is not None
+        if decided or turn.is_fallback or turn.answers_form or rival is None or not turn.intent:
             continue
         lead = turn.confidence - rival[1]
         if lead < settings.near_tie:
