@@ -73,7 +73,7 @@ def _close_idle(loop: Loop, context: Context, reader: Reader) -> int:
 
 def _find_overall(loop: Loop) -> int:
     """Find the signals that need a look over all conversations; return how many are new."""
-    found = dict(low_satisfaction.detect_all(loop.store.ratings(), loop.settings.priority))
+    found = low_satisfaction.weak_answers(loop.store.label_ratings(), loop.settings.priority)
     return loop.store.replace_overall(low_satisfaction.KIND, found)
 
 

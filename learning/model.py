@@ -186,6 +186,16 @@ class Rating:
     good: bool
 
 
+@dataclass(frozen=True)
+class LabelRatings:
+    """What the ratings of one label's answer add up to: the share of good ones, how many, and of how many people."""
+
+    label: str
+    share: float
+    ratings: int
+    people: int
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A detector's verdict on one turn; `weight` in 0..1 is how surely it means a failure."""

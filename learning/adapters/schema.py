@@ -79,9 +79,11 @@ failed_turns = sa.Table(
     sa.Column("channel", sa.String(64), nullable=False),
     sa.Column("weight", sa.Float, nullable=False),
     sa.Column("clarified", sa.String(255)),
-    sa.Column("stage", sa.String(8), nullable=False, index=True),
+    sa.Column("stage", sa.String(8), nullable=False),
     sa.Column("gap_id", Id, index=True),
     sa.Column("vector", sa.LargeBinary),
+    # Grouping takes the oldest fresh ones, a thousand at a time.
+    sa.Index("ix_failed_turns_order", "stage", "at", "turn_id"),
 )
 signals = sa.Table(
     "signals",

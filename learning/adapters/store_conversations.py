@@ -14,7 +14,7 @@ from learning.adapters import schema
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, insert, set_meta
 from learning.adapters.rows import conversation_row, failed_turn_row, rating_rows
 from learning.errors import StoreError
-from learning.model import GoodTurn, Mined, MinedSender, Outcome, Rating, Signal
+from learning.model import GoodTurn, LabelRatings, Mined, MinedSender, Outcome, Signal
 
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 NOT_STORED = "no longer in the tracker store"
@@ -162,33 +162,39 @@ class ConversationTables:
         with self._database.read() as connection:
             return {row.kind: row.n for row in connection.execute(query)}
 
-    def ratings(self) -> list[Rating]:
-        """Return every rating of an answer."""
+    def label_ratings(self) -> list[LabelRatings]:
+        """Return what the ratings of each label's answer add up to."""
         table = schema.ratings
+        query = sa.select(
+            table.c.label,
+            sa.func.avg(table.c.score).label("share"),
+            sa.func.count().label("ratings"),
+            sa.func.count(sa.distinct(table.c.sender)).label("people"),
+        )
         with self._database.read() as connection:
-            return [
-                Rating(row.turn_id, row.sender, row.label, row.score > 0)
-                for row in connection.execute(sa.select(table).order_by(table.c.turn_id))
-            ]
+            rows = connection.execute(query.group_by(table.c.label).order_by(table.c.label))
+            return [LabelRatings(row.label, float(row.share), row.ratings, row.people) for row in rows]
 
     def replace_overall(self, kind: str, found: Mapping[str, Signal]) -> int:
-        """Make `found` (turn id -> signal) the signals of a kind that looks over all conversations; return new ones."""
-        table = schema.signals
+        """Make `found` (label -> signal) the signals of a kind for the turns that were rated down; return new ones."""
+        signals, ratings = schema.signals, schema.ratings
+        bad = (
+            sa.select(ratings.c.turn_id)
+            .join(schema.failed_turns, schema.failed_turns.c.turn_id == ratings.c.turn_id)
+            .where(ratings.c.score == 0)
+        )
+        new = 0
         with self._database.write() as connection:
-            query = sa.select(table.c.turn_id, table.c.weight, table.c.evidence).where(table.c.kind == kind)
-            before = {row.turn_id: Signal(kind, row.weight, row.evidence) for row in connection.execute(query)}
-            failed = schema.failed_turns.c.turn_id
-            wanted = {
-                row.turn_id: found[row.turn_id]
-                for chunk in chunks(sorted(found))
-                for row in connection.execute(sa.select(failed).where(failed.in_(chunk)))
-            }
-            stale = [turn_id for turn_id, signal in before.items() if wanted.get(turn_id) != signal]
-            for chunk in chunks(stale):
-                connection.execute(sa.delete(table).where(table.c.kind == kind, table.c.turn_id.in_(chunk)))
-            fresh = {turn_id: signal for turn_id, signal in wanted.items() if before.get(turn_id) != signal}
-            insert(connection, table, [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in fresh.items()])
-        return sum(turn_id not in before for turn_id in fresh)
+            wanted = bad.where(ratings.c.label.in_(sorted(found)))
+            stale = sa.delete(signals).where(signals.c.kind == kind, signals.c.turn_id.notin_(wanted))
+            connection.execute(stale)
+            there = sa.exists().where(sa.and_(signals.c.turn_id == ratings.c.turn_id, signals.c.kind == kind))
+            for label, signal in sorted(found.items()):
+                values = (sa.literal(kind), sa.literal(signal.weight), sa.literal(signal.evidence))
+                rows = bad.where(ratings.c.label == label, sa.not_(there)).add_columns(*values)
+                added = sa.insert(signals).from_select(["turn_id", "kind", "weight", "evidence"], rows)
+                new += connection.execute(added).rowcount
+        return new
 
 
 def _forgotten_until(connection: Connection) -> dict[str, float]:

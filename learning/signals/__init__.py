@@ -62,7 +62,7 @@ PAIR_DETECTORS: dict[str, Pairs] = {
     "rephrase": rephrase.pairs,
     "repeated_question": repeated_question.pairs,
 }
-# `low_satisfaction.detect_all` looks at the ratings of all conversations, and is called by itself.
+# `low_satisfaction.weak_answers` looks at the ratings of all conversations, and is called by itself.
 KINDS = (*DETECTORS, *PAIR_DETECTORS, low_satisfaction.KIND)
 
 

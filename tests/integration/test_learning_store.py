@@ -24,6 +24,7 @@ from learning.model import (
     Decision,
     GapKind,
     GoodTurn,
+    LabelRatings,
     MinedSender,
     Outcome,
     Proposal,
@@ -281,14 +282,19 @@ def test_only_gaps_that_changed_are_proposed_for_again(store: Store) -> None:
 def test_overall_signals_outlive_a_second_reading(store: Store) -> None:
     store.save_batch([mined("ann", "one")], [], 1)
     (one,) = store.fresh_turns(10)
-    found = {one.turn_id: Signal("low_satisfaction", 0.3, "41 %"), "gone": Signal("low_satisfaction", 0.3, "41 %")}
+    found = {"faq/returns": Signal("low_satisfaction", 0.3, "few like it")}
+    assert store.replace_overall("low_satisfaction", found) == 0  # nobody has rated it
 
+    ratings = (Rating(one.turn_id, "ann", "faq/returns", False), Rating("other", "ann", "faq/returns", False))
+    rated = mined("ann", "one")
+    rated = replace(rated, conversations=(replace(rated.conversations[0], ratings=ratings),))
+    store.save_batch([rated], [], 1)
     assert store.replace_overall("low_satisfaction", found) == 1
     assert store.replace_overall("low_satisfaction", found) == 0
-    store.save_batch([mined("ann", "one", "two")], [], 2)
-    assert store.signal_counts() == {"fallback": 2, "low_satisfaction": 1}
+    store.save_batch([rated], [], 2)
+    assert store.signal_counts() == {"fallback": 1, "low_satisfaction": 1}
     assert store.replace_overall("low_satisfaction", {}) == 0
-    assert store.signal_counts() == {"fallback": 2}
+    assert store.signal_counts() == {"fallback": 1}
 
 
 def test_vectors_of_examples_are_kept_until_they_are_replaced(store: Store) -> None:
@@ -306,7 +312,7 @@ def test_ratings_add_up_to_the_satisfaction_with_an_answer(store: Store) -> None
     good = [Rating(f"t{number}", "ann", "faq/returns", number < 3) for number in range(4)]
     store.save_batch([MinedSender("ann", 1, (replace(one, ratings=tuple(good)),))], [], 1)
 
-    assert store.ratings() == good
+    assert store.label_ratings() == [LabelRatings("faq/returns", 0.75, 4, 1)]
     assert store.satisfaction() == {"faq/returns": (0.75, 1)}  # one person, however often
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from learning.model import ANSWER_KINDS, FAILED_WEIGHT, SERVICE_KINDS, Finding, Outcome, Rating, Turn
+from learning.model import ANSWER_KINDS, FAILED_WEIGHT, SERVICE_KINDS, Finding, LabelRatings, Outcome, Rating, Turn
 from learning.settings import PrioritySettings, SignalSettings
 from learning.signals import KINDS, Context, detect, low_satisfaction, ratings
 from learning.signals.again import stems
@@ -286,10 +286,6 @@ def test_frustration_alone_founds_no_gap() -> None:
 # --- satisfaction over all conversations ------------------------------------------------------------
 
 
-def rated(good: int, bad: int, people: int = 5, label: str = "faq/hours") -> list[Rating]:
-    return [Rating(f"{label}{number}", f"p{number % people}", label, number >= bad) for number in range(good + bad)]
-
-
 def test_ratings_are_thumbs_and_marks_of_understood_turns() -> None:
     turns = (
         fine("a", thumbs=1),
@@ -305,20 +301,12 @@ def test_ratings_are_thumbs_and_marks_of_understood_turns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "count"),
-    [(rated(5, 5), 5), (rated(6, 4), 0), (rated(4, 5), 0), (rated(0, 20), 20), (rated(0, 20, people=4), 0)],
+    ("share", "number", "people", "weak"),
+    [(0.5, 10, 5, True), (0.6, 10, 5, False), (0.4, 9, 5, False), (0.0, 20, 5, True), (0.0, 20, 4, False)],
 )
-def test_an_answer_that_few_like_is_a_signal_for_each_who_did_not(given: list[Rating], count: int) -> None:
-    signals = low_satisfaction.detect_all(given, PrioritySettings())
+def test_an_answer_that_few_like_is_weak(share: float, number: int, people: int, weak: bool) -> None:
+    given = [LabelRatings("faq/hours", share, number, people), LabelRatings("faq/shipping", 1.0, 10, 5)]
+    found = low_satisfaction.weak_answers(given, PrioritySettings())
 
-    assert len(signals) == count
-    assert set(signals) <= {rating.turn_id for rating in given if not rating.good}
-
-
-def test_satisfaction_is_told_label_by_label_and_the_last_rating_of_a_turn_counts() -> None:
-    both = rated(5, 5) + rated(10, 0, label="faq/shipping")
-    signals = low_satisfaction.detect_all(both, PrioritySettings())
-    assert next(iter(signals.values())).evidence == "50% of 10 ratings of faq/hours by 5 people are good"
-
-    changed = [Rating(rating.turn_id, rating.sender, rating.label, True) for rating in rated(5, 5)]
-    assert low_satisfaction.detect_all([*both, *changed], PrioritySettings()) == {}
+    assert set(found) == ({"faq/hours"} if weak else set())
+    assert all(signal.evidence == "under 60% of the ratings of faq/hours are good" for signal in found.values())

@@ -59,10 +59,11 @@ def _create_tables() -> None:
         sa.Column("channel", sa.String(64), nullable=False),
         sa.Column("weight", sa.Float, nullable=False),
         sa.Column("clarified", sa.String(255)),
-        sa.Column("stage", sa.String(8), nullable=False, index=True),
+        sa.Column("stage", sa.String(8), nullable=False),
         sa.Column("gap_id", sa.String(16), index=True),
         sa.Column("vector", sa.LargeBinary),
     )
+    op.create_index("ix_failed_turns_order", "failed_turns", ["stage", "at", "turn_id"])
     op.create_table(
         "signals",
         sa.Column("turn_id", sa.String(16), primary_key=True),
