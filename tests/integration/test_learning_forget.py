@@ -622,7 +622,7 @@ def test_ratings_go(store: Store) -> None:
     erased = erase(store, "zoe")
 
     assert erased.rows == {"conversations": 1, "failed_turns": 1, "signals": 1, "ratings": 1, "good_turns": 0}
-    assert (store.ratings(), store.counts()["conversations"]) == ([], 1)
+    assert (store.label_ratings(), store.counts()["conversations"]) == ([], 1)
 
 
 def test_reading_goes_on_behind_the_last_row_that_is_left(store: Store) -> None:
