@@ -99,7 +99,8 @@ def _encode(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
     if not texts:
         return {}
     rows = np.asarray(loop.encoder.encode_deep(texts)).astype("<f2").astype(np.float32)
-    by_text = dict(zip(texts, rows, strict=True))
+    # Copies: a row that stays in the pool would keep the vectors of all that were encoded with it.
+    by_text = {text: row.copy() for text, row in zip(texts, rows, strict=True)}
     return {turn.turn_id: by_text[turn.text] for turn in turns}
 
 
