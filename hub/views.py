@@ -14,18 +14,17 @@ from learning.model import (
     LOW_SCORE,
     Entry,
     Gap,
-    Priority,
     Proposal,
     ProposalKind,
     ProposalState,
     Release,
 )
 from learning.pipeline import LIVE
+from learning.priority import ORDER, gap_order
 
 MESSAGES_READ = 1000  # newest messages of a gap, so that people keep their numbers while it grows a little
 MESSAGES_SHOWN = 50  # more are not read before a decision
 WATCHED_SHOWN = 20  # gaps without a proposal are for orientation only
-ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def read_inbox(loop: Loop) -> Inbox:
     proposed = {proposal.gap_id for proposal in proposals}
     others = sorted(
         (gap for gap in gaps.values() if gap.gap_id not in proposed),
-        key=lambda gap: (ORDER[gap.priority], -gap.rank, gap.gap_id),
+        key=gap_order,
     )
     shown = others[:WATCHED_SHOWN]
     least = loop.settings.gaps.min_people

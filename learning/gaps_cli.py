@@ -13,13 +13,13 @@ from learning.bootstrap import App
 from learning.errors import NotFound
 from learning.history import Tried, tried_for
 from learning.loop import Loop
-from learning.model import Gap, GapKind, Priority
+from learning.model import Gap, GapKind
+from learning.priority import gap_order
 from learning.texts import medoids
 
 SHOWN = 30
 READ = 500  # newest messages that `show` looks at
 REPRESENTATIVES = 6
-ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
 KINDS = {
     GapKind.NEW_NEED: "new need",
     GapKind.EXISTING_INTENT: "unrecognized variation",
@@ -39,7 +39,7 @@ def list_gaps(
 ) -> None:
     """List the gaps, what matters most first."""
     loop = _loop(ctx)
-    gaps = sorted(loop.store.gaps().values(), key=lambda gap: (ORDER[gap.priority], -gap.rank, gap.gap_id))
+    gaps = sorted(loop.store.gaps().values(), key=gap_order)
     if json:
         console.print_json(gaps)
         return

@@ -9,6 +9,7 @@ from typing import Any
 
 from learning.loop import Loop
 from learning.model import Entry, Gap, ProposalState, Release
+from learning.priority import gap_order
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,13 @@ def read_status(loop: Loop) -> Status:
     """Collect the status from the learning database."""
     store = loop.store
     counts = store.counts()
-    order = {"critical": 0, "medium": 1, "low": 2}
     return Status(
         conversations=counts["conversations"],
         turns=counts["turns"],
         failed_turns=counts["failed_turns"],
         signals=store.signal_counts(),
         outcomes=store.outcome_counts(),
-        gaps=tuple(sorted(store.gaps().values(), key=lambda gap: (order[gap.priority.value], -gap.rank, gap.gap_id))),
+        gaps=tuple(sorted(store.gaps().values(), key=gap_order)),
         proposals=dict(Counter(proposal.state.value for proposal in store.proposals())),
         live=tuple(store.entries(ProposalState.PUBLISHED)),
         absorbed=tuple(store.entries(ProposalState.ABSORBED)),

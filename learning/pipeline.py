@@ -105,8 +105,7 @@ def _check_name_is_free(loop: Loop, proposal: Proposal) -> None:
     """Refuse a name that another answer has: the bot would give one of the two to both questions."""
     if proposal.kind is not ProposalKind.ANSWER:
         return
-    taken = {entry.label for entry in loop.store.entries(*LIVE) if entry.kind is ProposalKind.ANSWER}
-    if proposal.label in taken | _trained(loop):
+    if proposal.label in _answered(loop):
         raise ReviewError(
             f"has the name {proposal.label}, which another answer has",
             f"proposal {proposal.proposal_id}",
@@ -118,13 +117,18 @@ def _check_label_is_known(loop: Loop, proposal: Proposal) -> None:
     """Refuse more examples of what the bot has no answer for, since its intent or its answer is gone by now."""
     if proposal.kind is not ProposalKind.EXAMPLES:
         return
-    answers = {entry.label for entry in loop.store.entries(*LIVE) if entry.kind is ProposalKind.ANSWER}
-    if proposal.label not in answers | _trained(loop):
+    if proposal.label not in _answered(loop):
         raise ReviewError(
             f"has examples of {proposal.label}, which the bot does not know any more",
             f"proposal {proposal.proposal_id}",
             "reject it, or bring the intent back",
         )
+
+
+def _answered(loop: Loop) -> set[str]:
+    """Return the labels that the bot has an answer for: what is trained, and what went live."""
+    entries = loop.store.entries(*LIVE)
+    return _trained(loop) | {entry.label for entry in entries if entry.kind is ProposalKind.ANSWER}
 
 
 def _trained(loop: Loop) -> set[str]:

@@ -8,6 +8,13 @@ from datetime import datetime
 from learning.model import Gap, GapFigures, GapKind, Priority
 from learning.settings import PrioritySettings
 
+ORDER = {Priority.CRITICAL: 0, Priority.MEDIUM: 1, Priority.LOW: 2}
+
+
+def gap_order(gap: Gap) -> tuple[int, float, str]:
+    """Return the key that sorts gaps by what matters most: class, then rank."""
+    return (ORDER[gap.priority], -gap.rank, gap.gap_id)
+
 
 def judge(
     gap: Gap,
