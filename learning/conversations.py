@@ -143,6 +143,7 @@ class _Draft:
     clarified: str | None = None
     csat: int | None = None
     led_to_person: bool = False
+    agent_reply: list[str] = field(default_factory=list)
 
     def turn(self) -> Turn:
         said = self.event
@@ -167,6 +168,7 @@ class _Draft:
             # A form that cannot use a message runs no more: then a rule or the fallback answers.
             answers_form=bool(self.form) and self.actions[:1] == [self.form],
             led_to_person=self.led_to_person,
+            agent_reply=tuple(self.agent_reply),
         )
 
 
@@ -226,7 +228,11 @@ class _Session:
     def _answered(self, event: BotEvent) -> None:
         self.last_message = event.at
         self._answers.append((event.stamp, self.drafts[-1]))
-        if self.current is not None:
+        if event.by_agent:
+            # What an agent says is no answer of the bot: the turn stays as failed as it was.
+            if event.text:
+                self.drafts[-1].agent_reply.append(event.text)
+        elif self.current is not None:
             if event.text:
                 self.current.reply.append(event.text)
             if event.choices:

@@ -22,6 +22,7 @@ LABEL_LENGTH = 255
 LARGEST = 2**63  # a longer integer has no float
 LONGEST_NUMBER = 10  # digits that are read as a number; Python refuses thousands of them
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
+AGENT = "agent"  # metadata of a message that a human agent wrote in the bot's place: who
 LISTEN = "action_listen"  # stands behind every turn and says nothing
 
 FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
@@ -86,7 +87,8 @@ def _read_bot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Eve
     data = _object(raw)
     stamp = data.get("timestamp")
     choices = _choices(data)
-    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices)
+    by_agent = bool(_mapping(data.get("metadata")).get(AGENT))
+    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices, by_agent)
 
 
 def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:

@@ -5,12 +5,13 @@ Killed anywhere, the next run goes on from what the last one saved and comes to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import timedelta
 
 from learning.loop import Loop
 from learning.model import (
+    AgentAnswer,
     Conversation,
     FailedTurn,
     Finding,
@@ -19,6 +20,7 @@ from learning.model import (
     MinedSender,
     MiningReport,
     Signal,
+    Turn,
     joint_weight,
 )
 from learning.reading import BATCH, Reader, Reading, SenderReading
@@ -89,7 +91,7 @@ def _examine(
         wanted = {finding.turn.turn_id for _, finding in found} | chosen
         # Who somebody is may be said in another turn than the one that is kept: all of it is redacted, or none.
         kept = any(turn.turn_id in wanted for turn in talk.turns)
-        texts.append({turn.turn_id: turn.text for turn in talk.turns} if kept else {})
+        texts.append({key: text for turn in talk.turns for key, text in _said_in(turn)} if kept else {})
     redacted = loop.redactor.redact_conversations([list(group.values()) for group in texts])
     clean = {
         turn_id: text
@@ -107,6 +109,13 @@ def _examine(
         MinedSender(sender.sender, sender.since_row, tuple(next(mined) for _ in sender.conversations))
         for sender in senders
     ], good
+
+
+def _said_in(turn: Turn) -> Iterator[tuple[str, str]]:
+    """Return what people said in a turn, each under a key of its own: the customer, then human agents."""
+    yield turn.turn_id, turn.text
+    for number, text in enumerate(turn.agent_reply):
+        yield f"{turn.turn_id} {number}", text
 
 
 def _sample_good(
@@ -144,4 +153,16 @@ def _mined(talk: Conversation, found: Sequence[tuple[str, Finding]], clean: Mapp
         for turn in talk.turns
         if turn.turn_id in signals
     )
-    return Mined(talk, failed, tuple(ratings(talk)))
+    return Mined(talk, failed, tuple(ratings(talk)), tuple(_agent_answers(talk, set(signals), clean)))
+
+
+def _agent_answers(talk: Conversation, failed: Set[str], clean: Mapping[str, str]) -> Iterator[AgentAnswer]:
+    """Yield what agents wrote, each about the last turn before it that had failed: there the need was told."""
+    about: str | None = None
+    for turn in talk.turns:
+        if turn.turn_id in failed:
+            about = turn.turn_id
+        if about is not None:
+            for number in range(len(turn.agent_reply)):
+                text = clean[f"{turn.turn_id} {number}"]
+                yield AgentAnswer(about, talk.conversation_id, talk.sender, text, turn.at)

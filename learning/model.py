@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -21,6 +21,8 @@ ANSWER_KINDS = frozenset(
 # Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
 FAILED_WEIGHT = 0.5
 LOW_CSAT, HIGH_CSAT = 2, 4  # marks of 1..5 that are a no and a yes to the answer; 3 is neither
+MACHINE = "machine:"  # begins the drafter of an answer that a language model wrote
+POLICY = "policy:"  # begins the name of who decided where the autonomy policy did
 LOW_SCORE = 60  # a proposal under it carries a warning wherever it is shown
 
 
@@ -56,13 +58,17 @@ class UserEvent(NamedTuple):
 
 
 class BotEvent(NamedTuple):
-    """A message of the bot; `stamp` names it in feedback, `choices` are its buttons' payloads and their labels."""
+    """A message of the bot; `stamp` names it in feedback, `choices` are its buttons' payloads and their labels.
+
+    `by_agent` marks what a human agent wrote in the bot's place.
+    """
 
     row_id: int
     at: float
     text: str
     stamp: float | None
     choices: Mapping[str, str]
+    by_agent: bool = False
 
 
 class ActionEvent(NamedTuple):
@@ -126,6 +132,7 @@ class Turn:
     csat: int | None = None  # 1 (bad) to 5, where the customer gave a mark after this turn's answer
     answers_form: bool = False  # a form took it as the answer to its question, whatever its intent
     led_to_person: bool = False  # the customer's next step was to ask for a person, or to accept one
+    agent_reply: tuple[str, ...] = ()  # what a human agent wrote until the customer's next message
 
     @property
     def is_fallback(self) -> bool:
@@ -241,6 +248,26 @@ class FailedTurn:
 
 
 @dataclass(frozen=True)
+class AgentAnswer:
+    """What a human agent wrote about a failed turn, redacted."""
+
+    turn_id: str
+    conversation_id: str
+    sender: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class LabelUse:
+    """When a label was understood first and last."""
+
+    label: str
+    first_at: datetime
+    last_at: datetime
+
+
+@dataclass(frozen=True)
 class GoodTurn:
     """A turn that went well, redacted: what a proposal must not break."""
 
@@ -257,6 +284,7 @@ class Mined:
     conversation: Conversation
     failed: tuple[FailedTurn, ...]
     ratings: tuple[Rating, ...] = ()
+    agent_answers: tuple[AgentAnswer, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -269,11 +297,20 @@ class MinedSender:
 
 
 class GapKind(str, Enum):
-    """Whether the need is new to the bot, a variation of an intent it has, or understood but answered badly."""
+    """Whether the need is new to the bot, a variation of an intent it has, or understood but answered badly.
+
+    Two kinds have no failed turns as members: a pair of labels that are confused, and a label that nobody uses.
+    """
 
     NEW_NEED = "new_need"
     EXISTING_INTENT = "existing_intent"
     WEAK_ANSWER = "weak_answer"
+    CONFUSED = "confused"
+    UNUSED = "unused"
+
+
+# Gaps that are no group of failed turns: their figures are written by whoever found them.
+UPKEEP_GAPS = frozenset({GapKind.CONFUSED, GapKind.UNUSED})
 
 
 class Priority(str, Enum):
@@ -329,10 +366,19 @@ class GapFigures:
 
 
 class ProposalKind(str, Enum):
-    """What a proposal would change."""
+    """What a proposal would change: see `Proposal` for what each kind holds."""
 
     EXAMPLES = "examples"
     ANSWER = "answer"
+    REWORD = "reword"
+    MERGE = "merge"
+    RETIRE = "retire"
+
+
+# Kinds whose entries catch messages by their examples. The others change what happens to a label.
+TEACHING = frozenset({ProposalKind.EXAMPLES, ProposalKind.ANSWER})
+# Kinds that bring an answer which customers will read.
+ANSWERING = frozenset({ProposalKind.ANSWER, ProposalKind.REWORD})
 
 
 class ProposalState(str, Enum):
@@ -346,15 +392,41 @@ class ProposalState(str, Enum):
     PUBLISHED = "published"
     ABSORBED = "absorbed"
     WITHDRAWN = "withdrawn"
+    SUPERSEDED = "superseded"  # its turns went to another proposal
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a sentence of a drafted answer comes from; `similarity` is a cosine in -1..1."""
+    """Where a sentence of a drafted answer comes from; `similarity` is a cosine in -1..1.
+
+    `document` is an article's file name, `agents` for what human agents wrote, or the name of a response.
+    """
 
     document: str
     sentence: str
     similarity: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A drafted answer, None where nothing fits: its sources, who drafted it, and what a reviewer should look at.
+
+    `drafter` is `extractive`, or `machine:` and the model's name where a language model wrote it.
+    """
+
+    answer: str | None = None
+    sources: tuple[Source, ...] = ()
+    drafter: str = "extractive"
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that the bot gives now: the label it answers, its response (`utter_...`), and its text."""
+
+    label: str
+    response: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -368,18 +440,30 @@ class ScorePart:
 
 @dataclass(frozen=True)
 class Replay:
-    """What a proposal would fix and break: counts of turns, and the texts that it would break."""
+    """What a proposal would fix and break: counts of turns, the texts that it would break, and their labels.
+
+    `changed` counts messages that went well and would get another wording: they are not broken.
+    """
 
     failures: int
     fixed: int
     successes: int
     broken: int
     broken_texts: tuple[str, ...] = ()
+    broken_labels: tuple[str, ...] = ()
+    changed: int = 0
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """What the machine suggests for a gap; what people say of it is a `Decision`, never a field here."""
+    """What the machine suggests for a gap; what people say of it is a `Decision`, never a field here.
+
+    By kind: EXAMPLES adds `examples` to `label`; ANSWER makes the new question `label` with `examples` and `answer`;
+    REWORD gives the response `target` of `label` the text `answer`; MERGE makes one of two labels, `target` becomes
+    `label`; RETIRE takes `label` away. The examples of the last three are evidence and teach nothing.
+
+    `drafter` says who drafted the answer (see `Draft`), `warnings` what a reviewer should look at.
+    """
 
     proposal_id: str
     gap_id: str
@@ -397,6 +481,15 @@ class Proposal:
     deferred_until: datetime | None = None
     deferred_turns: int | None = None
     replay: Replay | None = None
+    target: str | None = None
+    drafter: str = ""
+    warnings: tuple[str, ...] = ()
+    assignee: str | None = None
+
+    @property
+    def is_machine_written(self) -> bool:
+        """Whether a language model wrote the answer."""
+        return self.drafter.startswith(MACHINE)
 
 
 class Action(str, Enum):
@@ -406,6 +499,18 @@ class Action(str, Enum):
     EDIT = "edit"
     REJECT = "reject"
     DEFER = "defer"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class SecondReading:
+    """What a second reader would have decided: `action` is APPROVE, EDIT or REJECT."""
+
+    proposal_id: str
+    who: str
+    at: datetime
+    action: Action
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -425,8 +530,38 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class RegroupNote:
+    """One row of the audit log about a regrouping; `text` is an example that was put there by hand."""
+
+    item: str
+    before: str
+    after: str
+    reason: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Regrouping:
+    """What a person moves: turn ids by the gap that they go to, and the proposals that change with it.
+
+    `gaps` are founded where they do not exist, `touched` are all gaps that lose or win turns, `changed` are pairs of
+    a proposal before and after, `made` are new ones.
+    """
+
+    what: str
+    who: str
+    at: datetime
+    members: Mapping[str, Sequence[str]]
+    touched: frozenset[str]
+    notes: Sequence[RegroupNote]
+    gaps: Sequence[Gap] = ()
+    changed: Sequence[tuple[Proposal, Proposal]] = ()
+    made: Sequence[Proposal] = ()
+
+
+@dataclass(frozen=True)
 class Entry:
-    """A published piece of knowledge: examples of a label and, for a new question, its answer."""
+    """A published piece of knowledge; its fields hold what they hold in a `Proposal` of its kind."""
 
     entry_id: str
     proposal_id: str
@@ -436,6 +571,7 @@ class Entry:
     answer: str | None
     release: int
     state: ProposalState
+    target: str | None = None
 
 
 @dataclass(frozen=True)

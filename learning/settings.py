@@ -91,17 +91,45 @@ class PrioritySettings:
 
 @dataclass(frozen=True)
 class ProposalSettings:
-    """What a proposal holds."""
+    """What a proposal holds, and when labels are proposed for merging or retirement."""
 
     max_examples: int = 25
     source_similarity: float = 0.35
+    confused_share: float = 0.25
+    retire_days: int = 180
+    rejected_similarity: float = 0.75
+
+
+@dataclass(frozen=True)
+class DrafterSettings:
+    """A language model that words answers; off without `url` and `model`. The key comes from the environment only."""
+
+    url: str = ""
+    model: str = ""
+    key: str = field(default="", repr=False)
+    timeout_seconds: float = 20.0
+    daily_tokens: int = 50_000
+    publish_unread: bool = False
 
 
 @dataclass(frozen=True)
 class ReviewSettings:
-    """Where reviewable changes go."""
+    """Where reviewable changes go, and who reads them a second time."""
 
     branch: str = "evergreen/learned"
+    second_reader_share: float = 0.15
+    max_disagreement: float = 0.1
+
+
+@dataclass(frozen=True)
+class AutonomySettings:
+    """What may go live without a person: the level, and what always needs one."""
+
+    level: str = "conservative"
+    daily_limit: int = 10
+    excluded: tuple[str, ...] = ("pricing", "legal", "medical", "security", "complaints")
+    excluded_intents: tuple[str, ...] = ()
+    excluded_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +138,7 @@ class RetrainSettings:
 
     max_accuracy_drop: float = 0.01
     absorb_share: float = 0.8
+    absorb_examples: int = 15
 
 
 @dataclass(frozen=True)
@@ -133,7 +162,9 @@ class Settings:
     gaps: GapSettings = GapSettings()
     priority: PrioritySettings = PrioritySettings()
     proposals: ProposalSettings = ProposalSettings()
+    drafter: DrafterSettings = DrafterSettings()
     review: ReviewSettings = ReviewSettings()
+    autonomy: AutonomySettings = AutonomySettings()
     retrain: RetrainSettings = RetrainSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
@@ -166,7 +197,7 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
         except OSError as error:
             raise SettingsError(f"cannot be read ({error.strerror})", str(path), "check the file's rights") from error
     settings = replace(_build(Settings, content, str(path)), root=root)
-    store, bot = settings.store, settings.bot
+    store, bot, drafter = settings.store, settings.bot, settings.drafter
     return replace(
         settings,
         store=replace(store, url=_absolute(environ.get("EVERGREEN_STORE_URL", store.url), root)),
@@ -174,6 +205,12 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             bot,
             url=environ.get("EVERGREEN_BOT_URL", bot.url),
             token=environ.get("EVERGREEN_BOT_TOKEN", ""),
+        ),
+        drafter=replace(
+            drafter,
+            url=environ.get("EVERGREEN_DRAFTER_URL", drafter.url),
+            model=environ.get("EVERGREEN_DRAFTER_MODEL", drafter.model),
+            key=environ.get("EVERGREEN_DRAFTER_KEY", ""),
         ),
     )
 
@@ -183,7 +220,7 @@ def _build(section: type[Section], content: object, where: str) -> Section:
     if not isinstance(content, dict):
         raise SettingsError("is not a mapping of settings", where, "write `name: value` lines")
     hints = get_type_hints(section)
-    names = {item.name for item in fields(section)} - {"root", "token"}  # type: ignore[arg-type]
+    names = {item.name for item in fields(section)} - {"root", "token", "key"}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in names:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from learning.model import (
     FAILED_WEIGHT,
+    Action,
     Conversation,
     Decision,
     FailedTurn,
@@ -82,6 +85,27 @@ def rating_rows(mined: Mined) -> list[dict[str, Any]]:
     ]
 
 
+def agent_answer_rows(mined: Mined) -> list[dict[str, Any]]:
+    """Return the rows of what agents answered in a conversation, numbered for each turn."""
+    count: Counter[str] = Counter()
+    rows = []
+    for answer in mined.agent_answers:
+        rows.append({**asdict(answer), "number": count[answer.turn_id]})
+        count[answer.turn_id] += 1
+    return rows
+
+
+def label_uses(mined: Sequence[Mined]) -> dict[str, tuple[datetime, datetime]]:
+    """Return when each label was understood first and last in these conversations."""
+    found: dict[str, tuple[datetime, datetime]] = {}
+    for item in mined:
+        for turn in item.conversation.turns:
+            if turn.intent:
+                first, last = found.get(turn.intent, (turn.at, turn.at))
+                found[turn.intent] = (min(first, turn.at), max(last, turn.at))
+    return found
+
+
 def to_failed_turns(rows: Sequence[Any], signals: Mapping[str, Sequence[Signal]]) -> list[FailedTurn]:
     """Return the failed turns of rows, each with its signals."""
     return [
@@ -137,10 +161,32 @@ def to_proposal(row: Any) -> Proposal:
             "kind": ProposalKind(row.kind),
             "state": ProposalState(row.state),
             "examples": tuple(row.examples),
+            "warnings": tuple(row.warnings),
             "sources": tuple(Source(**source) for source in row.sources),
             "score_parts": tuple(ScorePart(**part) for part in row.score_parts),
-            "replay": Replay(**{**replay, "broken_texts": tuple(replay["broken_texts"])}) if replay else None,
+            "replay": _to_replay(replay) if replay else None,
         }
+    )
+
+
+def _to_replay(values: Mapping[str, Any]) -> Replay:
+    lists = {name: tuple(values.get(name, ())) for name in ("broken_texts", "broken_labels")}
+    return Replay(**{**values, **lists})
+
+
+def to_decision(row: Any) -> Decision:
+    """Return the decision of a row; until when it was put off stands in the proposal alone."""
+    content = dict(row.content)
+    examples = content.get("examples")
+    return Decision(
+        proposal_id=row.proposal_id,
+        action=Action(row.action),
+        who=row.who,
+        at=row.at,
+        reason=row.reason,
+        label=content.get("label"),
+        examples=None if examples is None else tuple(examples),
+        answer=content.get("answer"),
     )
 
 

@@ -102,6 +102,23 @@ ratings = sa.Table(
     sa.Column("label", sa.String(255), nullable=False),
     sa.Column("score", sa.Float, nullable=False),
 )
+agent_answers = sa.Table(
+    "agent_answers",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
+    sa.Column("sender", Id, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+label_use = sa.Table(
+    "label_use",
+    metadata,
+    sa.Column("label", sa.String(255), primary_key=True),
+    sa.Column("first_at", UtcTime, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+)
 good_turns = sa.Table(
     "good_turns",
     metadata,
@@ -166,6 +183,19 @@ proposals = sa.Table(
     sa.Column("deferred_until", UtcTime),
     sa.Column("deferred_turns", sa.Integer),
     sa.Column("replay", Json),
+    sa.Column("target", sa.String(255)),
+    sa.Column("drafter", sa.String(128), nullable=False, server_default=""),
+    sa.Column("warnings", Json, nullable=False, server_default="[]"),
+    sa.Column("assignee", sa.String(255)),
+)
+second_readings = sa.Table(
+    "second_readings",
+    metadata,
+    sa.Column("proposal_id", Id, primary_key=True),
+    sa.Column("who", sa.String(255), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("action", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
 )
 decisions = sa.Table(
     "decisions",
@@ -191,6 +221,7 @@ entries = sa.Table(
     sa.Column("encoder", sa.String(255), nullable=False),
     sa.Column("release", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("target", sa.String(255)),
 )
 releases = sa.Table(
     "releases",

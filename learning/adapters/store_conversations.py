@@ -12,9 +12,9 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, insert, set_meta
-from learning.adapters.rows import conversation_row, failed_turn_row, rating_rows
+from learning.adapters.rows import agent_answer_rows, conversation_row, failed_turn_row, label_uses, rating_rows
 from learning.errors import StoreError
-from learning.model import GoodTurn, LabelRatings, Mined, MinedSender, Outcome, Signal
+from learning.model import AgentAnswer, GoodTurn, LabelRatings, LabelUse, Mined, MinedSender, Outcome, Signal
 
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 NOT_STORED = "no longer in the tracker store"
@@ -119,6 +119,9 @@ class ConversationTables:
             rows = [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in found]
             insert(connection, schema.signals, [*rows, *kept])
             insert(connection, schema.ratings, [row for item in mined for row in rating_rows(item)])
+            answers = [row for item in mined for row in agent_answer_rows(item)]
+            insert(connection, schema.agent_answers, answers)
+            _note_use(connection, label_uses(mined))
             if good_turns:
                 _keep_sample(connection, good_turns)
             if watermark is not None:
@@ -130,6 +133,36 @@ class ConversationTables:
         with self._database.read() as connection:
             rows = connection.execute(sa.select(schema.good_turns).order_by(schema.good_turns.c.turn_id))
             return [GoodTurn(**dict(row._mapping)) for row in rows]
+
+    def agent_answers(self, gap_id: str) -> list[AgentAnswer]:
+        """Return what human agents wrote about the failed turns of a gap, the oldest first."""
+        answers, turns = schema.agent_answers, schema.failed_turns
+        query = (
+            sa.select(answers.c.turn_id, answers.c.conversation_id, answers.c.sender, answers.c.text, answers.c.at)
+            .join(turns, turns.c.turn_id == answers.c.turn_id)
+            .where(turns.c.gap_id == gap_id)
+            .order_by(answers.c.at, answers.c.turn_id, answers.c.number)
+        )
+        with self._database.read() as connection:
+            return [AgentAnswer(**dict(row._mapping)) for row in connection.execute(query)]
+
+    def conversation_rows(self, conversation_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return the first and the last row of those conversations that are in the tracker store as it is now."""
+        table = schema.conversations
+        found: dict[str, tuple[int, int]] = {}
+        with self._database.read() as connection:
+            for chunk in chunks(conversation_ids):
+                query = sa.select(table.c.conversation_id, table.c.first_row, table.c.last_row).where(
+                    table.c.conversation_id.in_(chunk), table.c.first_row > GONE
+                )
+                found.update((row.conversation_id, (row.first_row, row.last_row)) for row in connection.execute(query))
+        return found
+
+    def label_use(self) -> dict[str, LabelUse]:
+        """Return when each label was understood first and last; what is erased later counts on."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(schema.label_use)).all()
+            return {row.label: LabelUse(row.label, row.first_at, row.last_at) for row in rows}
 
     def good_turn_limit(self) -> str:
         """Return the id from which a turn that went well would not be kept, so that it need not be redacted."""
@@ -148,6 +181,13 @@ class ConversationTables:
         )
         with self._database.read() as connection:
             return {key: int(value) for key, value in dict(connection.execute(query).one()._mapping).items()}
+
+    def conversations_since(self, at: datetime) -> int:
+        """Return how many conversations began at this time or later."""
+        table = schema.conversations
+        query = sa.select(sa.func.count()).where(table.c.started >= at)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar() or 0)
 
     def outcome_counts(self) -> dict[str, int]:
         """Return how many conversations ended how."""
@@ -231,7 +271,7 @@ def _delete_from(
                 if row.kind in OVERALL_KINDS:
                     overall.append(dict(row._mapping))
             connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
-        for table in (talks, turns, schema.ratings, schema.good_turns):
+        for table in (talks, turns, schema.ratings, schema.good_turns, schema.agent_answers):
             connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
     return before, known, overall, outcomes
 
@@ -246,7 +286,7 @@ def _under_old_rows(connection: Connection, senders: Sequence[MinedSender]) -> s
     for chunk in chunks([item.conversation.conversation_id for item in mined]):
         found |= {row.conversation_id for row in connection.execute(sa.select(talks).where(talks.in_(chunk)))}
     turn_ids = [turn.turn_id for item in mined for turn in item.conversation.turns]
-    for table in (schema.failed_turns, schema.ratings, schema.good_turns):
+    for table in (schema.failed_turns, schema.ratings, schema.good_turns, schema.agent_answers):
         for chunk in chunks(turn_ids):
             query = sa.select(table.c.conversation_id).where(table.c.turn_id.in_(chunk))
             found |= {row.conversation_id for row in connection.execute(query)}
@@ -270,6 +310,21 @@ def _mark_changed(
     }
     for chunk in chunks(sorted(moved)):
         connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(chunk)).values(changed=True))
+
+
+def _note_use(connection: Connection, uses: Mapping[str, tuple[datetime, datetime]]) -> None:
+    """Widen the time in which each label was understood; reading a conversation again changes nothing."""
+    table = schema.label_use
+    before = {row.label: row for row in connection.execute(sa.select(table).where(table.c.label.in_(sorted(uses))))}
+    fresh = []
+    for label, (first, last) in sorted(uses.items()):
+        old = before.get(label)
+        if old is None:
+            fresh.append({"label": label, "first_at": first, "last_at": last})
+        elif first < old.first_at or last > old.last_at:
+            values = {"first_at": min(first, old.first_at), "last_at": max(last, old.last_at)}
+            connection.execute(sa.update(table).where(table.c.label == label).values(**values))
+    insert(connection, table, fresh)
 
 
 def _keep_sample(connection: Connection, good_turns: Sequence[GoodTurn]) -> None:

@@ -19,6 +19,7 @@ from learning.texts import words_of
 DESCRIBED = 200  # newest messages that name a gap
 PERSONAL = (
     *(schema.conversations, schema.failed_turns, schema.signals, schema.ratings, schema.good_turns),
+    schema.agent_answers,
     *(schema.gaps, schema.proposals, schema.decisions, schema.entries),
 )
 
@@ -116,12 +117,14 @@ def _delete_rows(connection: Connection, sender: str) -> dict[str, int]:
     counts = {"signals": found}
     for table, condition in (
         (schema.ratings, schema.ratings.c.sender == sender),
+        (schema.agent_answers, schema.agent_answers.c.sender == sender),
         (good, good.c.conversation_id.in_(own_talks)),
         (turns, turns.c.sender == sender),
         (talks, talks.c.sender == sender),
     ):
         counts[table.name] = connection.execute(sa.delete(table).where(condition)).rowcount
-    return {name: counts[name] for name in ("conversations", "failed_turns", "signals", "ratings", "good_turns")}
+    order = ("conversations", "failed_turns", "signals", "ratings", "good_turns", "agent_answers")
+    return {name: counts[name] for name in order}
 
 
 def _left_of(connection: Connection, gap_id: str, spoken: Sequence[str], describe: Describe) -> GapLeft:

@@ -82,6 +82,18 @@ class GapTables(ConversationTables):
             condition = table.c.turn_id.in_(sa.select(ranked.c.turn_id).where(ranked.c.place <= per_sender))
         return self._turns(condition, limit=newest, newest_first=newest is not None)
 
+    def turns_by_id(self, turn_ids: Collection[str]) -> dict[str, tuple[str | None, FailedTurn]]:
+        """Return those of these failed turns that are known, each with the id of its gap, None for none."""
+        table = schema.failed_turns
+        found: dict[str, FailedTurn] = {}
+        gap_of: dict[str, str | None] = {}
+        for chunk in chunks(sorted(turn_ids)):
+            found.update((turn.turn_id, turn) for turn in self._turns(table.c.turn_id.in_(chunk)))
+            with self._database.read() as connection:
+                query = sa.select(table.c.turn_id, table.c.gap_id).where(table.c.turn_id.in_(chunk))
+                gap_of.update((row.turn_id, row.gap_id) for row in connection.execute(query))
+        return {turn_id: (gap_of.get(turn_id), turn) for turn_id, turn in found.items()}
+
     def turns_by_sender(self, gap_ids: Collection[str]) -> dict[tuple[str, str], int]:
         """Return for each of these gaps and each sender in it the number of turns."""
         table = schema.failed_turns
@@ -298,6 +310,17 @@ class GapTables(ConversationTables):
                 connection.execute(statement, placed)
             set_meta(connection, GROUPING_STATE, state)
         return len(fresh)
+
+    def save_upkeep(self, gaps: Sequence[Gap]) -> None:
+        """Write the gaps that no failed turns make: new ones, and the figures of those that are known."""
+        table = schema.gaps
+        with self._database.write() as connection:
+            known = {row.gap_id for row in connection.execute(sa.select(table.c.gap_id))}
+            fresh = [gap for gap in gaps if gap.gap_id not in known]
+            insert(connection, table, [{**gap_row(gap), "changed": False} for gap in fresh])
+            for gap in gaps:
+                if gap.gap_id in known:
+                    connection.execute(sa.update(table).where(table.c.gap_id == gap.gap_id).values(**gap_row(gap)))
 
     def update_gaps(self, gaps: Sequence[Gap]) -> None:
         """Write names, figures and priorities of gaps that exist; a gap that came back is noted in the audit log."""

@@ -7,8 +7,7 @@ import itertools
 import json
 import sqlite3
 import sys
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -65,7 +64,6 @@ from tests.learning_builders import (
 
 ZOE = "zoe@telegram"
 SECRET = ("zyzzyva", "quokka", "axolotl")  # words that nobody else uses, and no placeholder stands for
-POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
 
 
 def zoe_talks(tracker: TrackerFile) -> None:
@@ -476,26 +474,11 @@ def test_a_pseudonym_does_as_well(shop: Shop) -> None:
 # --- the store, on both databases -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def postgres() -> Iterator[str]:
-    admin = sa.create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
-    name = f"forget_{uuid.uuid4().hex[:12]}"
-    try:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
-    except sa.exc.OperationalError:
-        pytest.skip("PostgreSQL is not there")
-    yield f"{POSTGRES}&options=-csearch_path%3D{name}"
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
-    admin.dispose()
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "sqlite":
         return Store(fresh_database(tmp_path / "learning.db"))
-    return Store(request.getfixturevalue("postgres"))
+    return Store(request.getfixturevalue("postgres_url"))
 
 
 def erase(store: Store, sender: str, *said: str) -> Erased:
@@ -580,12 +563,16 @@ def test_words_are_found_by_what_was_said_where_no_row_is_left(store: Store) -> 
 
 def test_texts_that_would_break_go_unless_somebody_is_known_to_have_said_them(store: Store) -> None:
     store.save_batch([mined("zoe", "zyzzyva"), mined("ann", "one")], [good("zoe", "mine"), good("ann", "theirs")], 1)
-    store.save_proposals([proposal(replay=Replay(1, 1, 3, 3, ("mine", "theirs", "of an older sample")))], START)
+    labels = ("one", "two", "three")
+    replays = [Replay(1, 1, 3, 3, ("mine", "theirs", "of an older sample"), names) for names in (labels, ())]
+    store.save_proposals([proposal(number, replay=replays[number - 1]) for number in (1, 2)], START)
     erased = erase(store, "zoe")
 
     assert erased.rows["good_turns"] == 1
     assert [turn.text for turn in store.good_turns()] == ["theirs"]
-    assert store.proposals()[0].replay == Replay(1, 1, 3, 3, ("theirs",))
+    left = {item.proposal_id: item.replay for item in store.proposals()}
+    assert left[proposal(1).proposal_id] == Replay(1, 1, 3, 3, ("theirs",), ("two",))
+    assert left[proposal(2).proposal_id] == Replay(1, 1, 3, 3, ("theirs",))
 
 
 def test_a_new_needs_proposal_gets_its_name_anew(store: Store) -> None:
@@ -621,7 +608,9 @@ def test_ratings_go(store: Store) -> None:
     store.save_batch([replace(mined("zoe", "zyzzyva"), conversations=(rated,)), mined("ann", "one")], [], 1)
     erased = erase(store, "zoe")
 
-    assert erased.rows == {"conversations": 1, "failed_turns": 1, "signals": 1, "ratings": 1, "good_turns": 0}
+    assert {name: count for name, count in erased.rows.items() if count} == {
+        **{"conversations": 1, "failed_turns": 1, "signals": 1, "ratings": 1}
+    }
     assert (store.label_ratings(), store.counts()["conversations"]) == ([], 1)
 
 
@@ -650,8 +639,8 @@ def test_it_is_compacted_unless_somebody_reads(store: Store, tmp_path: Path) -> 
 
 
 @pytest.mark.service
-def test_events_go_from_a_tracker_store_on_postgresql(postgres: str) -> None:
-    engine = sa.create_engine(postgres, future=True)
+def test_events_go_from_a_tracker_store_on_postgresql(postgres_url: str) -> None:
+    engine = sa.create_engine(postgres_url, future=True)
     table = "CREATE TABLE events (id SERIAL PRIMARY KEY, sender_id VARCHAR(255), type_name VARCHAR(255),"
     with engine.begin() as connection:
         connection.execute(sa.text(f"{table} timestamp FLOAT, intent_name VARCHAR, action_name VARCHAR, data TEXT)"))
@@ -664,7 +653,7 @@ def test_events_go_from_a_tracker_store_on_postgresql(postgres: str) -> None:
                 row,
             )
     engine.dispose()
-    eraser = SqlTrackerEraser(postgres)
+    eraser = SqlTrackerEraser(postgres_url)
 
     assert eraser.sender_of(sender_key(ZOE)) == ZOE
     assert eraser.newest_other(ZOE) == 3

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,35 +40,28 @@ from learning.overlay import OverlayReader
 from learning.review import decide, move
 from tests.learning_builders import START, FakeEncoder, fresh_database, gap, mined, proposal, save_members
 
-POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
 S = ProposalState
 
 
 @pytest.fixture(scope="module")
-def postgres_schema() -> Iterator[str]:
-    admin = sa.create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
-    name = f"learning_{uuid.uuid4().hex[:12]}"
-    try:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
-    except sa.exc.OperationalError:
-        pytest.skip("PostgreSQL is not there")
-    url = f"{POSTGRES}&options=-csearch_path%3D{name}"
-    Store(url)
-    yield url
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
-    admin.dispose()
+def migrated_postgres_url(shared_postgres_url: str) -> tuple[str, str]:
+    """The URL of a schema with the tables in it, and the version that they have."""
+    Store(shared_postgres_url)
+    engine = sa.create_engine(shared_postgres_url, future=True)
+    with engine.connect() as connection:
+        version = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+    engine.dispose()
+    return shared_postgres_url, version
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return fresh_database(tmp_path / "learning.db")
-    url: str = request.getfixturevalue("postgres_schema")
+    url, version = request.getfixturevalue("migrated_postgres_url")
     engine = sa.create_engine(url, future=True)
     with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0003'"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = :version"), {"version": version})
         connection.execute(sa.text(f"TRUNCATE {', '.join(schema.metadata.tables)} RESTART IDENTITY"))
     engine.dispose()
     return url

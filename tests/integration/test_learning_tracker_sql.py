@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import sqlite3
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -225,8 +224,6 @@ def test_a_store_that_was_emptied_is_read_from_its_start(tracker: TrackerFile) -
 
 # --- PostgreSQL -----------------------------------------------------------------------------------
 
-POSTGRES = "postgresql://postgres@127.0.0.1/test?connect_timeout=2"
-
 
 class PostgresTracker:
     """A tracker store on PostgreSQL, whose rows may be committed out of order."""
@@ -257,21 +254,10 @@ class PostgresTracker:
 
 
 @pytest.fixture
-def postgres() -> Iterator[PostgresTracker]:
-    admin = sa.create_engine(POSTGRES, future=True, isolation_level="AUTOCOMMIT")
-    name = f"tracker_{uuid.uuid4().hex[:12]}"
-    try:
-        with admin.connect() as connection:
-            connection.execute(sa.text(f"CREATE SCHEMA {name}"))
-    except sa.exc.OperationalError:
-        pytest.skip("PostgreSQL is not there")
-    url = f"{POSTGRES}&options=-csearch_path%3D{name}"
-    engine = sa.create_engine(url, future=True)
-    yield PostgresTracker(engine, url)
+def postgres(postgres_url: str) -> Iterator[PostgresTracker]:
+    engine = sa.create_engine(postgres_url, future=True)
+    yield PostgresTracker(engine, postgres_url)
     engine.dispose()
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"DROP SCHEMA {name} CASCADE"))
-    admin.dispose()
 
 
 @pytest.mark.service

@@ -1,0 +1,41 @@
+"""More kinds of proposals and who reads them; what agents answered, and when a label was used."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Add tables and columns; what is there stays as it is."""
+    with op.batch_alter_table("proposals") as proposals:
+        proposals.add_column(sa.Column("target", sa.String(255)))
+        proposals.add_column(sa.Column("drafter", sa.String(128), nullable=False, server_default=""))
+        proposals.add_column(sa.Column("warnings", sa.Text, nullable=False, server_default="[]"))
+        proposals.add_column(sa.Column("assignee", sa.String(255)))
+    with op.batch_alter_table("entries") as entries:
+        entries.add_column(sa.Column("target", sa.String(255)))
+    op.create_table(
+        "second_readings",
+        sa.Column("proposal_id", sa.String(16), primary_key=True),
+        sa.Column("who", sa.String(255), primary_key=True),
+        sa.Column("at", sa.DateTime, nullable=False),
+        sa.Column("action", sa.String(16), nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "agent_answers",
+        sa.Column("turn_id", sa.String(16), primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("conversation_id", sa.String(16), nullable=False, index=True),
+        sa.Column("sender", sa.String(16), nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("at", sa.DateTime, nullable=False),
+    )
+    op.create_table(
+        "label_use",
+        sa.Column("label", sa.String(255), primary_key=True),
+        sa.Column("first_at", sa.DateTime, nullable=False),
+        sa.Column("last_at", sa.DateTime, nullable=False),
+    )
