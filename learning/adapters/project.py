@@ -1,10 +1,10 @@
-"""The Rasa project's own files: training examples, hold-out, knowledge articles, and whether it can learn."""
+"""The Rasa project's own files: training examples, hold-out, articles, answers, and whether it can learn."""
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import yaml
 
 from learning.adapters.git_branch import is_entry_file
 from learning.errors import ProjectError
-from learning.model import LEARNED_INTENT, Example
+from learning.model import LEARNED_INTENT, Answer, Example
 from learning.settings import Settings
 
 # libyaml's, where PyYAML was built with it, is ten times as fast: every mining run reads all training data.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+UTTER = "utter_"  # begins a response's name; a retrieval key's is `utter_faq/hours`
 LEARNED_FOLDER = "learned"  # below the data folder; written by publishing
 # [10342](order_number) and [fast]{"entity": "speed"}: an annotation stands for its text.
 ANNOTATION = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\}|\[[^\]]*\])")
@@ -31,8 +32,8 @@ class Project:
     def check(self) -> None:
         """Raise `ProjectError` if the project lacks what learned answers need."""
         path = self._settings.path(self._settings.project.domain)
-        files = sorted(path.rglob("*.yml")) if path.is_dir() else [path]
-        if not files or not files[0].exists():
+        files = _files(path)
+        if not files:
             raise ProjectError("does not exist", str(path), "run this in the Rasa project's folder")
         intents = [intent for file in files for intent in _items(file, "intents")]
         names = {name for intent in intents for name in (intent if isinstance(intent, dict) else [str(intent)])}
@@ -78,6 +79,26 @@ class Project:
         folder = self._settings.path(self._settings.project.knowledge)
         return [(path.name, _read(path)) for path in sorted(folder.glob("*.md"))]
 
+    def answers(self) -> list[Answer]:
+        """Return what the bot answers to each label by one response, sorted by label; learned entries are left out.
+
+        A retrieval key `faq/hours` is answered by the response `utter_faq/hours`, a plain intent by a rule that runs
+        one response and nothing else, whatever was said before. The text is that of the first variation.
+        """
+        data = self._settings.path(self._settings.project.data)
+        learned = data / LEARNED_FOLDER
+        own = [file for file in _files(data) if learned not in file.parents]
+        texts: dict[str, str] = {}
+        for file in [*_files(self._settings.path(self._settings.project.domain)), *own]:
+            responses = _mapping(file).get("responses")
+            for name, variations in (responses if isinstance(responses, dict) else {}).items():
+                text = _first_text(variations)
+                if text:
+                    texts[str(name)] = text
+        response_of = {name.removeprefix(UTTER): name for name in texts if name.startswith(UTTER) and "/" in name}
+        response_of.update(_answering_rules([rule for file in own for rule in _items(file, "rules")]))
+        return [Answer(label, name, texts[name]) for label, name in sorted(response_of.items()) if name in texts]
+
     def assemble(self, target: Path, learned: Mapping[str, str]) -> Path:
         """Copy the training data to `target` with `learned` as its entry files; return the folder."""
         data = self._settings.path(self._settings.project.data)
@@ -94,11 +115,36 @@ class Project:
         return target
 
 
-def _read_nlu(path: Path) -> Iterator[Example]:
+def _files(path: Path) -> list[Path]:
+    """Return the YAML files of a folder in order, or the file that `path` is, if it exists."""
     files = sorted([*path.rglob("*.yml"), *path.rglob("*.yaml")]) if path.is_dir() else [path]
-    for file in files:
-        if not file.exists():
-            continue
+    return [file for file in files if file.is_file()]
+
+
+def _first_text(variations: Any) -> str:
+    """Return the text of a response's first variation that has one; what is said on a condition only comes last."""
+    items = [item for item in variations if isinstance(item, dict)] if isinstance(variations, list) else []
+    items.sort(key=lambda item: bool(item.get("condition") or item.get("channel")))
+    texts = [item["text"].strip() for item in items if isinstance(item.get("text"), str)]
+    return next(filter(None, texts), "")
+
+
+def _answering_rules(rules: Sequence[Any]) -> dict[str, str]:
+    """Return intent -> response for rules that answer an intent with one response, always and with nothing else."""
+    found: dict[str, set[str]] = {}
+    for rule in rules:
+        if not isinstance(rule, dict) or set(rule) - {"rule", "steps"}:
+            continue  # with a condition, or at a conversation's start only
+        steps = rule.get("steps")
+        match steps:
+            case [{"intent": str(intent), **first}, {"action": str(action), **second}] if not first and not second:
+                if action.startswith(UTTER):
+                    found.setdefault(intent, set()).add(action)
+    return {intent: actions.pop() for intent, actions in found.items() if len(actions) == 1}
+
+
+def _read_nlu(path: Path) -> Iterator[Example]:
+    for file in _files(path):
         for item in _items(file, "nlu"):
             if isinstance(item, dict) and item.get("intent"):
                 for text in _example_texts(item.get("examples")):
