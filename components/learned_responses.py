@@ -8,10 +8,10 @@ from typing import Any
 
 from rasa.core.nlg.response import TemplatedNaturalLanguageGenerator
 from rasa.shared.core.domain import Domain
-from rasa.shared.nlu.constants import TEXT
 from rasa.utils.endpoints import EndpointConfig
 
 from components.overlay_source import Reader, overlay_is_on, shared_reader
+from components.rewording import with_text
 from learning.adapters.encoder import DEFAULT_MAX_TOKENS
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ class LearnedResponses(TemplatedNaturalLanguageGenerator):
     """Answers with the published text of a response if there is one, else with the domain's.
 
     Name it in `endpoints.yml`: `nlg: {type: components.learned_responses.LearnedResponses}`. Slots in a published
-    answer are filled as in any response.
+    answer are filled as in any response. Of a response that the domain has only the text is replaced: its buttons,
+    images and payloads stay, and so do variations that Rasa chooses by a channel or a condition.
     """
 
     def __init__(
@@ -43,11 +44,9 @@ class LearnedResponses(TemplatedNaturalLanguageGenerator):
     def _random_response_for(
         self, utter_action: str, output_channel: str, filled_slots: dict[str, Any]
     ) -> dict[str, Any] | None:
-        answer = self._published(utter_action)
-        if answer is not None:
-            return {TEXT: answer}
         chosen: dict[str, Any] | None = super()._random_response_for(utter_action, output_channel, filled_slots)
-        return chosen
+        answer = self._published(utter_action)
+        return chosen if answer is None else with_text(chosen, answer)
 
     def _published(self, utter_action: str) -> str | None:
         if not overlay_is_on():

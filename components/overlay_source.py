@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -23,6 +23,27 @@ class Entry(Protocol):
     @property
     def label(self) -> str:
         """An intent, or a full retrieval key such as `learned/loyalty_points`."""
+        ...
+
+
+class Changes(Protocol):
+    """What became of the labels that were merged or retired; false where there are none."""
+
+    @property
+    def decided_by(self) -> Mapping[str, str]:
+        """The entry behind each change, by the label that changed."""
+        ...
+
+    def __bool__(self) -> bool:
+        """Returns whether any label has changed."""
+        ...
+
+    def concern(self, label: str) -> bool:
+        """Returns whether this label has changed."""
+        ...
+
+    def now(self, label: str) -> str | None:
+        """Returns what a label is today, None if it was retired."""
         ...
 
 
@@ -47,6 +68,11 @@ class Snapshot(Protocol):
     @property
     def owners(self) -> Any:
         """The place in `entries` of the entry that each row belongs to."""
+        ...
+
+    @property
+    def changes(self) -> Changes:
+        """What became of labels."""
         ...
 
     def answer_for(self, utter_action: str) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,16 +17,15 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from learning.model import ProposalKind
+from learning.labels import LabelChanges
+from learning.model import ANSWERING, TEACHING, ProposalKind
 from learning.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
 VERSION_QUERY = sa.text("SELECT value FROM meta WHERE key = 'overlay_version'")
-ENTRIES_QUERY = sa.text(
-    "SELECT entry_id, kind, label, examples, answer, vectors, encoder FROM entries"
-    " WHERE state = 'published' ORDER BY release, entry_id"
-)
+# All columns: a bot that is newer than its database must still read what was published before.
+ENTRIES_QUERY = sa.text("SELECT * FROM entries WHERE state = 'published' ORDER BY release, entry_id")
 RETRY_SECONDS = 1.0  # while the database is away, a message must not wait for it again and again
 
 
@@ -54,13 +53,14 @@ class CaptureRule:
 
 @dataclass(frozen=True)
 class OverlayEntry:
-    """A live entry: examples of `label` (an intent or `learned/key`) and, if new, its answer."""
+    """A live entry: its fields hold what they hold in a `Proposal` of its kind, but that only teaching has examples."""
 
     entry_id: str
     kind: ProposalKind
     label: str
     examples: tuple[str, ...]
     answer: str | None
+    target: str | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ class OverlayMatch:
 
 @dataclass(frozen=True)
 class OverlaySnapshot:
-    """All live entries at one version; `vectors` is (n, d) float32, `owners[i]` the entry of row i."""
+    """All live entries at one version, the oldest release first.
+
+    `vectors` is (n, d) float32, `owners[i]` the entry of row i; only entries that teach own rows.
+    """
 
     version: int = 0
     entries: tuple[OverlayEntry, ...] = ()
@@ -93,8 +96,28 @@ class OverlaySnapshot:
         return self._answers.get(utter_action)
 
     @cached_property
+    def changes(self) -> LabelChanges:
+        """What became of the labels that were merged or retired."""
+        return LabelChanges.of(self.entries)
+
+    @property
+    def renamed(self) -> Mapping[str, str]:
+        """The labels that became another one, with what they are now."""
+        return self.changes.renamed
+
+    @property
+    def retired(self) -> frozenset[str]:
+        """The labels that are answered no more."""
+        return self.changes.retired
+
+    @cached_property
     def _answers(self) -> dict[str, str]:
-        return {f"utter_{entry.label}": entry.answer for entry in self.entries if entry.answer is not None}
+        found: dict[str, str] = {}
+        for entry in self.entries:
+            if entry.kind in ANSWERING and entry.answer is not None:
+                reworded = entry.target if entry.kind is ProposalKind.REWORD else None
+                found[reworded or f"utter_{entry.label}"] = entry.answer
+        return found
 
 
 def pack_vectors(vectors: Vectors) -> bytes:
@@ -163,18 +186,20 @@ class OverlayReader:
                 continue
             entries.append(entry)
             blocks.append(vectors)
-        if not entries:
-            return OverlaySnapshot(version=version)
+        teaching = [block for block in blocks if len(block)]
+        if not teaching:
+            return _checked(OverlaySnapshot(version, tuple(entries)))
         owners = np.repeat(np.arange(len(entries)), [len(block) for block in blocks])
-        return OverlaySnapshot(version, tuple(entries), np.vstack(blocks), owners)
+        return _checked(OverlaySnapshot(version, tuple(entries), np.vstack(teaching), owners))
 
     def _entry(self, row: sa.engine.Row) -> tuple[OverlayEntry, Vectors]:
-        examples = tuple(orjson.loads(row.examples))
-        if not examples or not all(isinstance(example, str) for example in examples):
-            raise ValueError("it has no examples")
-        entry = OverlayEntry(row.entry_id, ProposalKind(row.kind), row.label, examples, row.answer)
-        if entry.kind is ProposalKind.ANSWER and not entry.answer:
-            raise ValueError("it has no answer")
+        kind = ProposalKind(row.kind)
+        teaches = kind in TEACHING
+        examples = tuple(orjson.loads(row.examples)) if teaches else ()
+        entry = OverlayEntry(row.entry_id, kind, row.label, examples, row.answer, row._mapping.get("target"))
+        _check(entry)
+        if not teaches:
+            return entry, np.empty((0, 0), dtype=np.float32)
         vectors = self._stored_vectors(row, len(examples))
         return entry, self._encode(list(examples)) if vectors is None else vectors
 
@@ -187,6 +212,27 @@ class OverlayReader:
             return None
         vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(count, self._dimensions)
         return vectors if np.isfinite(vectors).all() else None
+
+
+def _check(entry: OverlayEntry) -> None:
+    """Raise `ValueError` if the entry lacks what its kind needs."""
+    if not entry.label:
+        raise ValueError("it has no label")
+    if entry.kind in TEACHING and not (entry.examples and all(isinstance(text, str) for text in entry.examples)):
+        raise ValueError("it has no examples")
+    if entry.kind in ANSWERING and not entry.answer:
+        raise ValueError("it has no answer")
+    if entry.kind in (ProposalKind.REWORD, ProposalKind.MERGE) and not entry.target:
+        raise ValueError("it has no target")
+
+
+def _checked(snapshot: OverlaySnapshot) -> OverlaySnapshot:
+    """Return the snapshot with its changes worked out, after a word about those that cannot be followed."""
+    for entry_id in snapshot.changes.refused:
+        logger.error(
+            "overlay: entry %s merges labels in a circle and is left out; withdraw it or the merge before it", entry_id
+        )
+    return snapshot
 
 
 def open_reader(encode: Callable[[list[str]], Vectors], encoder_identity: str) -> OverlayReader:

@@ -9,7 +9,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-from learning.model import Entry, Proposal, ProposalKind, content_id
+from learning.labels import CHANGE_KEY
+from learning.model import TEACHING, Entry, Proposal, ProposalKind, content_id
 from learning.texts import clean_example
 
 # The dash is no ornament: in a file of ASCII alone Rasa would take `\\u000a` in somebody's text for a line break.
@@ -22,7 +23,17 @@ def entry_id(proposal: Proposal) -> str:
 
 
 def render_entry(entry: Entry) -> str:
-    """Return the YAML file of an entry in Rasa's own training-data format."""
+    """Return the YAML file of an entry: Rasa's own training data, or what `components.learned_importer` reads."""
+    content = _training_data(entry) if entry.kind in TEACHING else {"version": "3.1", CHANGE_KEY: _change(entry)}
+    writer: Any = YAML()
+    writer.default_flow_style = False
+    writer.width = 1_000_000  # a folded answer would make unreadable diffs
+    out = io.StringIO()
+    writer.dump(content, out)
+    return HEADER + out.getvalue()
+
+
+def _training_data(entry: Entry) -> dict[str, object]:
     examples = list(dict.fromkeys(filter(None, map(clean_example, entry.examples))))
     content: dict[str, object] = {
         "version": "3.1",
@@ -36,12 +47,16 @@ def render_entry(entry: Entry) -> str:
     if entry.kind is ProposalKind.ANSWER and entry.answer:
         # Quoted: in a plain scalar Rasa would look for environment variables such as ${HOME}.
         content["responses"] = {f"utter_{entry.label}": [{"text": DoubleQuotedScalarString(entry.answer)}]}
-    writer: Any = YAML()
-    writer.default_flow_style = False
-    writer.width = 4096  # a folded answer would make unreadable diffs
-    out = io.StringIO()
-    writer.dump(content, out)
-    return HEADER + out.getvalue()
+    return content
+
+
+def _change(entry: Entry) -> dict[str, object]:
+    """Return what an entry changes; its examples are evidence, and a customer's words have no business in a file."""
+    parts = {"entry": entry.entry_id, "kind": entry.kind.value, "label": entry.label, "target": entry.target}
+    if entry.kind is ProposalKind.REWORD:
+        parts["answer"] = entry.answer
+    quoted = {name: DoubleQuotedScalarString(value) for name, value in parts.items() if value}
+    return {**quoted, "release": entry.release}
 
 
 def render_files(entries: Sequence[Entry]) -> Mapping[str, str]:

@@ -29,11 +29,26 @@ DOMAIN = Domain.from_yaml(
         channel: slack
       utter_learned/known:
       - text: "The old answer"
+      utter_faq/rich:
+      - text: "Old text"
+        buttons: [{title: "Ask {name}", payload: /greet}]
+        custom: {color: red}
+      - text: "Short text on Slack"
+        channel: slack
+      utter_faq/conditional:
+      - text: "Old text for Ann"
+        condition: [{type: slot, name: name, value: Ann}]
+      utter_faq/unmet:
+      - text: "Old text for Bob"
+        condition: [{type: slot, name: name, value: Bob}]
     """
 )
 ENTRIES = (
     FakeEntry("e1", "learned/known", ("a question",), "The new answer, {name}"),
     FakeEntry("e2", "learned/new", ("another question",), "Quite new"),
+    FakeEntry("e3", "faq/rich", (), "New text, {name}"),
+    FakeEntry("e4", "faq/conditional", (), "New text"),
+    FakeEntry("e5", "faq/unmet", (), "New text"),
 )
 
 
@@ -55,6 +70,32 @@ async def test_a_published_answer_comes_first_with_its_slots_filled() -> None:
 @pytest.mark.asyncio
 async def test_an_answer_that_the_domain_never_heard_of() -> None:
     assert await say(generator(), "utter_learned/new") == {"text": "Quite new"}
+
+
+@pytest.mark.asyncio
+async def test_only_the_text_of_a_response_is_replaced() -> None:
+    assert await say(generator(), "utter_faq/rich") == {
+        "text": "New text, Ann",
+        "buttons": [{"title": "Ask Ann", "payload": "/greet"}],
+        "custom": {"color": "red"},
+    }
+
+
+@pytest.mark.asyncio
+async def test_what_was_written_for_a_channel_or_a_condition_stays() -> None:
+    on_slack = await say(generator(), "utter_faq/rich", "slack")
+    assert on_slack is not None
+    assert on_slack["text"] == "Short text on Slack"
+    of_ann = await say(generator(), "utter_faq/conditional")
+    assert of_ann is not None
+    assert of_ann["text"] == "Old text for Ann"
+    assert await say(generator(), "utter_faq/unmet") == {"text": "New text"}
+
+
+@pytest.mark.asyncio
+async def test_the_domain_itself_is_not_changed() -> None:
+    await say(generator(), "utter_faq/rich")
+    assert DOMAIN.responses["utter_faq/rich"][0]["text"] == "Old text"
 
 
 @pytest.mark.asyncio

@@ -12,6 +12,9 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from components.live_overlay import LiveOverlay
 from components.overlay_source import SWITCH, shared_reader
 from components.persistence import ModelFileError
+from learning.labels import LabelChanges
+from learning.model import Entry, ProposalKind
+from tests.learning_builders import entry
 from tests.unit.components.toys import Workbench, encoder, message
 
 
@@ -27,9 +30,14 @@ class FakeSnapshot:
     def __init__(self, version: int, *entries: FakeEntry) -> None:
         self.version = version
         self.entries = entries
+        self.changing: tuple[Entry, ...] = ()
         texts = [text for entry in entries for text in entry.examples]
-        self.vectors = encoder().encode(texts)
+        self.vectors = encoder().encode(texts) if texts else np.empty((0, 0), dtype=np.float32)
         self.owners = np.repeat(np.arange(len(entries)), [len(entry.examples) for entry in entries])
+
+    @property
+    def changes(self) -> LabelChanges:
+        return LabelChanges.of(self.changing)
 
     def answer_for(self, utter_action: str) -> str | None:
         answers = {f"utter_{entry.label}": entry.answer for entry in self.entries}
@@ -44,6 +52,19 @@ class FakeReader:
         if isinstance(self.current, Exception):
             raise self.current
         return self.current
+
+
+def changed(*entries: FakeEntry, **labels: str | None) -> FakeSnapshot:
+    """A snapshot in which each label became another one, or nothing; `faq__a` stands for `faq/a`."""
+    snapshot = FakeSnapshot(9, *entries)
+    steps = [(label.replace("__", "/"), to) for label, to in labels.items()]
+    snapshot.changing = tuple(
+        entry(number, entry_id=f"change {label}", kind=ProposalKind.MERGE, label=to, target=label)
+        if to
+        else entry(number, entry_id=f"change {label}", kind=ProposalKind.RETIRE, label=label)
+        for number, (label, to) in enumerate(steps)
+    )
+    return snapshot
 
 
 LOYALTY = FakeEntry(

@@ -184,3 +184,89 @@ def test_the_bot_opens_the_database_that_the_settings_name(tmp_path: Path, monke
     encoder = FakeEncoder()
 
     assert len(open_reader(encoder.encode, encoder.identity).snapshot().entries) == 1
+
+
+CHANGES = ProposalKind.MERGE, ProposalKind.RETIRE, ProposalKind.REWORD
+
+
+def test_changes_need_no_vectors(url: str) -> None:
+    store = Store(url)
+    publish(store, 1, kind=ProposalKind.MERGE, label="faq/a", target="faq/b", answer=None)
+    publish(store, 2, kind=ProposalKind.RETIRE, label="faq/c", answer=None)
+    publish(store, 3, kind=ProposalKind.REWORD, label="faq/a", target="utter_faq/a", answer="Better.")
+    snapshot = reader(url).snapshot()
+
+    assert [entry.kind for entry in snapshot.entries] == [*CHANGES]
+    assert (dict(snapshot.renamed), snapshot.retired) == ({"faq/b": "faq/a"}, frozenset({"faq/c"}))
+    assert dict(snapshot.changes.decided_by) == {"faq/b": "entry1", "faq/c": "entry2"}
+    assert snapshot.answer_for("utter_faq/a") == "Better."
+    assert len(snapshot.owners) == 0
+    assert snapshot.nearest(FakeEncoder().encode(["loyalty points"])[0]) is None
+
+
+def test_rows_belong_to_the_entries_that_teach(url: str) -> None:
+    store = Store(url)
+    publish(store, 1, kind=ProposalKind.RETIRE, label="faq/c", answer=None)
+    publish(store, 2)
+    publish(store, 3, kind=ProposalKind.REWORD, label="faq/a", target="utter_faq/a", answer="Better.")
+    publish(store, 4, examples=("parcel tracking",))
+    snapshot = reader(url).snapshot()
+
+    assert [snapshot.entries[owner].entry_id for owner in snapshot.owners] == ["entry2"] * 3 + ["entry4"]
+    assert snapshot.vectors.shape == (4, 64)
+
+
+@pytest.mark.parametrize("newest_is_reworded", [True, False])
+def test_the_newest_release_of_an_answer_wins(url: str, newest_is_reworded: bool) -> None:
+    store = Store(url)
+    reword: dict[str, Any] = {"kind": ProposalKind.REWORD, "label": "learned/x", "answer": "Reworded."}
+    steps: list[dict[str, Any]] = [
+        {"label": "learned/x", "answer": "Answered."},
+        {**reword, "target": "utter_learned/x"},
+    ]
+    for number, step in enumerate(steps if newest_is_reworded else reversed(steps)):
+        publish(store, number, **step)
+
+    expected = "Reworded." if newest_is_reworded else "Answered."
+    assert reader(url).snapshot().answer_for("utter_learned/x") == expected
+
+
+BROKEN_CHANGES = [
+    (1, "UPDATE entries SET target = NULL WHERE entry_id = 'entry1'"),
+    (1, "UPDATE entries SET label = '' WHERE entry_id = 'entry1'"),
+    (3, "UPDATE entries SET answer = NULL WHERE entry_id = 'entry3'"),
+    (3, "UPDATE entries SET target = NULL WHERE entry_id = 'entry3'"),
+]
+
+
+@pytest.mark.parametrize(("broken", "statement"), BROKEN_CHANGES)
+def test_a_broken_change_is_left_out(url: str, broken: int, statement: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(url)
+    publish(store, 1, kind=ProposalKind.MERGE, label="faq/a", target="faq/b", answer=None)
+    publish(store, 2)
+    publish(store, 3, kind=ProposalKind.REWORD, label="faq/a", target="utter_faq/a", answer="Better.")
+    execute(url, statement)
+    with caplog.at_level(logging.ERROR):
+        snapshot = reader(url).snapshot()
+
+    assert {entry.entry_id for entry in snapshot.entries} == {"entry1", "entry2", "entry3"} - {f"entry{broken}"}
+    assert f"entry{broken} is broken" in caplog.text
+
+
+def test_a_merge_in_a_circle_is_left_out(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    store = Store(url)
+    publish(store, 1, kind=ProposalKind.MERGE, label="faq/a", target="faq/b", answer=None)
+    publish(store, 2, kind=ProposalKind.MERGE, label="faq/b", target="faq/a", answer=None)
+    with caplog.at_level(logging.ERROR):
+        snapshot = reader(url).snapshot()
+
+    assert dict(snapshot.renamed) == {"faq/b": "faq/a"}
+    assert "entry2 merges labels in a circle" in caplog.text
+
+
+def test_a_database_without_targets_is_still_read(url: str) -> None:
+    # The bot may start with new code before anything has migrated the database.
+    publish(Store(url))
+    execute(url, "ALTER TABLE entries DROP COLUMN target")
+
+    assert [entry.target for entry in reader(url).snapshot().entries] == [None]

@@ -68,6 +68,29 @@ def test_an_answer_is_quoted_so_that_rasa_fills_in_no_environment_variable() -> 
     assert '- text: "costs ${HOME}"' in render_entry(entry(answer="costs ${HOME}"))
 
 
+def test_a_change_is_a_file_that_rasa_has_no_key_for() -> None:
+    merged = entry(kind=ProposalKind.MERGE, label="faq/a", target="faq/b", answer=None)
+
+    assert yaml.safe_load(render_entry(merged)) == {
+        "version": "3.1",
+        "learned_change": {
+            "entry": merged.entry_id,
+            "kind": "merge",
+            "label": "faq/a",
+            "target": "faq/b",
+            "release": 1,
+        },
+    }
+
+
+def test_a_change_carries_nobodys_words_but_the_approved_answer() -> None:
+    for kind in (ProposalKind.REWORD, ProposalKind.MERGE, ProposalKind.RETIRE):
+        text = render_entry(entry(kind=kind, label="faq/a", target="utter_faq/a", answer="Approved."))
+
+        assert ("Approved." in text) == (kind is ProposalKind.REWORD)
+        assert not any(example in text for example in entry().examples)
+
+
 def test_rendering_is_the_same_every_time() -> None:
     assert render_entry(entry()) == render_entry(entry())
     assert entry_id(proposal()) == entry_id(proposal(answer="other"))
