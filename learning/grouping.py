@@ -11,10 +11,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from learning.gaps import Known, Standing, answer_gap_id, existing_gap_id, group_turns
+from learning.gaps import Known, Learned, Standing, answer_gap_id, existing_gap_id, group_turns, named_gap_id
 from learning.kept_vectors import KeptVectors
+from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
-from learning.model import FailedTurn, Gap, GapFigures, GapKind, Priority, content_id
+from learning.model import (
+    TEACHING,
+    UPKEEP_GAPS,
+    FailedTurn,
+    Gap,
+    GapFigures,
+    GapKind,
+    Priority,
+    ProposalKind,
+    ProposalState,
+    content_id,
+)
 from learning.priority import judge
 from learning.texts import key_phrase
 from learning.vectors import Vectors
@@ -27,8 +39,9 @@ REBUILT_FROM = 200  # newest members that a gap's mean is made from when the met
 
 
 def read_known(loop: Loop, encoder: KeptVectors) -> Known:
-    """Return what the assistant is trained on, in vectors."""
-    examples = loop.project.examples()
+    """Return what the assistant is trained on, in vectors, under the labels that it answers today."""
+    changes = LabelChanges.of(loop.store.entries(ProposalState.PUBLISHED, ProposalState.ABSORBED))
+    examples = renamed(loop.project.examples(), changes)
     texts = [example.text for example in examples]
     vectors = encoder.encode_deep(texts)
     known = Known.from_examples([example.label for example in examples], texts, vectors, dimension=encoder.dimension)
@@ -43,19 +56,20 @@ def find_gaps(loop: Loop, known: Known) -> int:
     """
     store = loop.store
     store.use_encoder(loop.encoder.identity)
-    standing = _standing(loop, known)
+    standing = standing_needs(loop, known)
+    learned = _learned(loop, known)
     pool, vectors = store.pooled_turns()
     founded = 0
     while True:
         fresh = store.fresh_turns(GROUPED_AT_ONCE)
         # What was noise last time is noise now unless something came in: a second look at the same would let
         # messages drift into gaps one by one.
-        if not fresh and (not pool or store.grouping_state() == grouping_state(pool, known)):
+        if not fresh and (not pool or store.grouping_state() == grouping_state(pool, known, learned)):
             return founded
         vectors.update(_encode(loop, [turn for turn in (*pool, *fresh) if turn.turn_id not in vectors]))
         turns = [*pool, *fresh]
         grouping = group_turns(
-            turns, np.stack([vectors[turn.turn_id] for turn in turns]), standing, known, loop.settings.gaps
+            turns, np.stack([vectors[turn.turn_id] for turn in turns]), standing, known, loop.settings.gaps, learned
         )
         left = sorted(
             (turn for turn in turns if turn.turn_id not in grouping.members), key=lambda turn: (turn.at, turn.turn_id)
@@ -71,7 +85,7 @@ def find_gaps(loop: Loop, known: Known) -> int:
             pool={turn.turn_id: vectors[turn.turn_id] for turn in kept if turn.turn_id in fresh_ids},
             vectors={turn_id: vectors[turn_id] for turn_id, gap_id in grouping.members.items() if gap_id in grown},
             noise=[turn.turn_id for turn in noise],
-            state=grouping_state(kept, known),
+            state=grouping_state(kept, known, learned),
         )
         standing.update(grown)
         pool, vectors = kept, {turn.turn_id: vectors[turn.turn_id] for turn in kept}
@@ -88,9 +102,29 @@ def _pool(left: Sequence[FailedTurn]) -> tuple[list[FailedTurn], list[FailedTurn
     return noise[::-1], kept[::-1]
 
 
-def grouping_state(pool: Sequence[FailedTurn], known: Known) -> str:
-    """Return a digest of what grouping has to work on: the turns without a gap, and what is trained."""
-    return content_id(known.identity, *sorted(f"{turn.turn_id} {turn.weight:.3f}" for turn in pool))
+def grouping_state(pool: Sequence[FailedTurn], known: Known, learned: Mapping[str, Learned]) -> str:
+    """Return a digest of what grouping has to work on: the turns without a gap, and what is trained and learned."""
+    taught = [f"{gap_id} {item.label} {len(item.examples)}" for gap_id, item in sorted(learned.items())]
+    return content_id(known.identity, *taught, *sorted(f"{turn.turn_id} {turn.weight:.3f}" for turn in pool))
+
+
+def _learned(loop: Loop, known: Known) -> dict[str, Learned]:
+    """Return the needs that were learned, by the gap that taught them, with all live examples of their labels."""
+    entries = loop.store.entries(ProposalState.PUBLISHED, ProposalState.ABSORBED)
+    examples: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.kind in TEACHING:
+            examples.setdefault(entry.label, []).extend(entry.examples)
+    founded = {entry.proposal_id: entry.label for entry in entries if entry.kind is ProposalKind.ANSWER}
+    gaps = loop.store.gaps() if founded else {}
+    found: dict[str, Learned] = {}
+    for proposal in loop.store.proposals() if founded else ():
+        label = founded.get(proposal.proposal_id)
+        gap = gaps.get(proposal.gap_id)
+        if label is not None and gap is not None and gap.kind is GapKind.NEW_NEED:
+            placed = known.metric(np.asarray(loop.encoder.encode_deep(examples[label])))
+            found[proposal.gap_id] = Learned(label, placed)
+    return found
 
 
 def _encode(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
@@ -104,7 +138,7 @@ def _encode(loop: Loop, turns: Sequence[FailedTurn]) -> dict[str, Vectors]:
     return {turn.turn_id: by_text[turn.text] for turn in turns}
 
 
-def _standing(loop: Loop, known: Known) -> dict[str, Standing]:
+def standing_needs(loop: Loop, known: Known) -> dict[str, Standing]:
     """Return what new turns may join: the new needs, measured anew where the metric has changed."""
     kept = loop.store.gap_means(known.identity)
     found: dict[str, Standing] = {}
@@ -197,6 +231,8 @@ def judge_gaps(loop: Loop, known: Known) -> None:
     fresh = store.gap_figures(sorted(changed), costs)
     updated: list[Gap] = []
     for gap_id, gap in sorted(gaps.items()):
+        if gap.kind in UPKEEP_GAPS:
+            continue
         figures = fresh.get(gap_id) or _figures_of(gap, gone=gap_id in changed)
         named = replace(gap, name=_name_of(loop, gap, known)) if gap_id in fresh else gap
         judged = judge(
@@ -220,6 +256,8 @@ def _figures_of(gap: Gap, gone: bool) -> GapFigures:
 
 
 def _name_of(loop: Loop, gap: Gap, known: Known) -> str:
+    if gap.gap_id == named_gap_id(gap.name):
+        return gap.name  # a person has named it
     if gap.kind is GapKind.EXISTING_INTENT:
         return f"variations of {gap.intent}"
     if gap.kind is GapKind.WEAK_ANSWER:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from learning.gaps import Grouping, Known, Standing, answer_gap_id, existing_gap_id, group_turns
+from learning.gaps import Grouping, Known, Learned, Standing, answer_gap_id, existing_gap_id, group_turns
 from learning.model import FailedTurn, GapKind, Signal
 from learning.settings import GapSettings
 from tests.learning_builders import LOYALTY, NLU, NOISE, FakeEncoder, failed_turn, failed_turns
@@ -283,3 +283,50 @@ def test_a_bot_that_knows_nothing_has_needs_too() -> None:
     empty = Known.from_examples([], [], np.zeros((0, ENCODER.dimension), dtype=np.float32))
 
     assert len(group(failed_turns(LOYALTY), known=empty)) >= 8
+
+
+# --- needs that were learned -----------------------------------------------------------------------
+
+
+def test_a_message_near_to_what_was_learned_joins_its_gap_though_its_members_are_unlike_it() -> None:
+    turns = failed_turns(["do you have loyalty points there"])
+    vectors = ENCODER.encode([turn.text for turn in turns])
+    far = Standing.of(ENCODER.encode(["quite another thing", "unlike anything else"]), KNOWN.metric)
+    examples = KNOWN.metric(ENCODER.encode(["loyalty points", "have loyalty points"]))
+    learned = {"g": Learned("learned/loyalty_points", examples)}
+
+    assert group_turns(turns, vectors, {"g": far}, KNOWN, SETTINGS).members == {}
+    assert group_turns(turns, vectors, {"g": far}, KNOWN, SETTINGS, learned).members == {turns[0].turn_id: "g"}
+
+
+def test_it_does_not_where_something_trained_is_as_near() -> None:
+    turns = failed_turns([KNOWN.texts[0]])
+    vectors = ENCODER.encode([turn.text for turn in turns])
+    learned = {"g": Learned("learned/other", KNOWN.metric(ENCODER.encode([f"{KNOWN.texts[0]} loyalty"])))}
+
+    assert "g" not in group_turns(turns, vectors, {}, KNOWN, SETTINGS, learned).members.values()
+
+
+def test_it_does_not_where_others_who_mean_another_need_fail_at_just_that() -> None:
+    learned = {name: Learned(f"learned/{name}", KNOWN.metric(ENCODER.encode([name]))) for name in ("alpine", "glacier")}
+    turns = failed_turns(["alpine trekking pole rental", *["glacier trekking pole rental"] * 3])
+    vectors = ENCODER.encode([turn.text for turn in turns])
+
+    alone = group_turns(turns[:1], vectors[:1], {}, KNOWN, SETTINGS, learned).members
+    among = group_turns(turns, vectors, {}, KNOWN, SETTINGS, learned).members
+    assert alone == {turns[0].turn_id: "alpine"}
+    assert among.get(turns[0].turn_id) != "alpine"
+
+
+def test_a_disliked_answer_to_a_stranger_of_the_label_is_no_weak_answer() -> None:
+    label = "track_order"
+    texts = [f"where is my parcel {word}" for word in ("now", "today", "please", "then", "here", "again")]
+    known = Known.from_examples([label] * len(texts), texts, ENCODER.encode(texts))
+    down = Signal("negative_feedback", 0.9, "thumbs down")
+    near, stranger = (
+        replace(failed_turn(text, "ann"), intent=label, signals=(down,))
+        for text in ("where is my parcel", "parcel insurance abroad for paintings")
+    )
+    for turn, is_weak in ((near, True), (stranger, False)):
+        found = group_turns([turn], ENCODER.encode([turn.text]), {}, known, SETTINGS)
+        assert (answer_gap_id(label) in found.members.values()) is is_weak
