@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from learning.errors import BotServerError
 from learning.evaluate import Comparison, compare, evaluate, understood
+from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
-from learning.model import Entry, ProposalState
-from learning.pipeline import learned_files
+from learning.model import FALLBACK_INTENT, TEACHING, Entry, Example, Prediction, ProposalKind, ProposalState
+from learning.pipeline import LIVE, learned_files
 from learning.ports import BotServer, NluRunner
 
 WORK = Path("var/training")
@@ -44,9 +46,11 @@ def retrain(
     """
     loop.project.check()
     started = loop.now()
-    holdout = loop.project.holdout()
     champion = server.running_model()
     entries = loop.store.entries(ProposalState.PUBLISHED)
+    # Both models are measured by what the bot answers today: the hold-out was labelled before labels were merged.
+    changes = LabelChanges.of(loop.store.entries(*LIVE))
+    holdout = renamed(loop.project.holdout(), changes)
     work = loop.settings.path(str(WORK)) / _stamp(started)
     say(f"training with {len(entries)} published entries")
     data = loop.project.assemble(work / "data", learned_files(loop))
@@ -55,8 +59,8 @@ def retrain(
     say(f"comparing with {champion.name} on {len(holdout)} held-out messages")
     texts = [example.text for example in holdout]
     comparison = compare(
-        evaluate(holdout, nlu.predict(champion, texts)),
-        evaluate(holdout, nlu.predict(challenger, texts)),
+        evaluate(holdout, _today(nlu.predict(champion, texts), changes)),
+        evaluate(holdout, _today(nlu.predict(challenger, texts), changes)),
         loop.settings.retrain.max_accuracy_drop,
     )
     if not comparison.passed:
@@ -74,33 +78,67 @@ def retrain(
 
 
 def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Retire the overlay entries that `model` understands by itself; return (absorbed, kept)."""
+    """Take entries out of the overlay that `model` makes needless; return (absorbed, kept).
+
+    A model that was trained on a handful of examples understands just these, and little else that means the same: the
+    label's entries stay until there are enough.
+    """
     # Training takes minutes: what was withdrawn meanwhile is no longer there to be absorbed.
     live = {entry.entry_id for entry in loop.store.entries(ProposalState.PUBLISHED)}
     entries = [entry for entry in entries if entry.entry_id in live]
     gap_of = {proposal.proposal_id: proposal.gap_id for proposal in loop.store.proposals()}
-    texts_of = {
-        entry.entry_id: sorted(
-            {
-                *entry.examples,
-                *(turn.text for turn in loop.store.turns_of_gap(gap_of.get(entry.proposal_id, ""), newest=CHECKED)),
-            }
-        )
-        for entry in entries
-    }
+    taught = [item for item in loop.store.entries(*LIVE) if item.kind in TEACHING]
+    learned = [Example(text, item.label) for item in taught for text in item.examples]
+    trained = [*loop.project.examples(), *learned]
+    texts = {(example.label, example.text.casefold()) for example in trained}
+    examples = Counter(label for label, _ in texts)
+    texts_of = {entry.entry_id: _messages(loop, entry, gap_of.get(entry.proposal_id, ""), trained) for entry in entries}
     flat = [text for entry in entries for text in texts_of[entry.entry_id]]
     predictions = iter(nlu.predict(model, flat) if flat else ())
     absorbed: list[Entry] = []
     kept: list[Entry] = []
     for entry in entries:
-        share = understood([next(predictions) for _ in texts_of[entry.entry_id]], entry.label)
-        if share < loop.settings.retrain.absorb_share:
+        found = [next(predictions) for _ in texts_of[entry.entry_id]]
+        few = entry.kind in TEACHING and examples[entry.label] < loop.settings.retrain.absorb_examples
+        reason = None if few else _absorbed_because(entry, found, loop.settings.retrain.absorb_share)
+        if reason is None:
             kept.append(entry)
             continue
-        reason = f"{model.name} understands {100 * share:.0f} % of its messages"
-        loop.store.move_entry(entry, ProposalState.ABSORBED, "retrain", "absorb", reason, loop.now())
+        loop.store.move_entry(entry, ProposalState.ABSORBED, "retrain", "absorb", f"{model.name} {reason}", loop.now())
         absorbed.append(entry)
     return absorbed, kept
+
+
+def _messages(loop: Loop, entry: Entry, gap_id: str, trained: Sequence[Example]) -> list[str]:
+    """Return the messages that show whether a model needs an entry no more."""
+    if entry.kind is ProposalKind.REWORD:
+        return []
+    if entry.kind in TEACHING:
+        turns = loop.store.turns_of_gap(gap_id, newest=CHECKED)
+        return sorted({*entry.examples, *(turn.text for turn in turns)})
+    gone = entry.target if entry.kind is ProposalKind.MERGE else entry.label
+    return sorted({*entry.examples, *(example.text for example in trained if example.label == gone)})[:CHECKED]
+
+
+def _absorbed_because(entry: Entry, predictions: Sequence[Prediction], least: float) -> str | None:
+    """Return why the model makes the entry needless, None if it does not.
+
+    A new text of a response is never absorbed: what a model would answer is not asked here, and the text stays right.
+    """
+    if entry.kind is ProposalKind.REWORD or not predictions:
+        return None
+    gone = {ProposalKind.MERGE: entry.target, ProposalKind.RETIRE: entry.label}.get(entry.kind)
+    if gone is not None and understood(predictions, gone):
+        return None  # one message is enough: this label must not be answered
+    if entry.kind is ProposalKind.RETIRE:
+        return f"does not know {gone} any more"
+    share = understood(predictions, entry.label)
+    return f"understands {100 * share:.0f} % of its messages" if share >= least else None
+
+
+def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Prediction]:
+    """Return predictions as the bot answers them, with what became of their labels."""
+    return [replace(item, label=changes.now(item.label) or FALLBACK_INTENT) for item in predictions]
 
 
 def _deploy(challenger: Path, models: Path, server: BotServer) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ HOLDOUT = {"my parcel?": "track_order", "lost password": "reset_password"}
 @pytest.fixture
 def loop(tmp_path: Path) -> Loop:
     """A loop with one published answer."""
-    root = make_project(tmp_path)
+    root = make_project(tmp_path, "retrain:\n  absorb_examples: 3\n")
     talk(TrackerFile(root / "var" / "tracker.db"))
     loop = make_loop(root)
     mine(loop)
@@ -151,6 +152,14 @@ def test_an_entry_is_absorbed_from_the_share_of_the_settings(
     report = run(loop, server, some)
     assert (len(report.absorbed), len(report.kept)) == (absorbed, 1 - absorbed)
     assert len(loop.store.entries(S.PUBLISHED)) == 1 - absorbed
+
+
+def test_an_entry_of_few_examples_stays_in_the_overlay(loop: Loop, server: FakeServer) -> None:
+    few = replace(loop.settings.retrain, absorb_examples=15)
+    report = run(replace(loop, settings=replace(loop.settings, retrain=few)), server)
+
+    assert report.model is not None
+    assert (report.absorbed, len(report.kept)) == ((), 1)
 
 
 def test_what_is_withdrawn_while_training_is_not_absorbed(loop: Loop, server: FakeServer) -> None:
