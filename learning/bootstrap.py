@@ -9,9 +9,11 @@ from pathlib import Path
 
 from learning.adapters.encoder import OnnxEncoder
 from learning.adapters.git_branch import GitBranch
+from learning.adapters.openai_drafter import OpenAiDrafter
 from learning.adapters.presidio_redactor import PresidioRedactor
 from learning.adapters.project import LEARNED_FOLDER, Project
 from learning.adapters.rasa_nlu import RasaNlu
+from learning.adapters.rasa_sandbox import RasaTrials
 from learning.adapters.rasa_server import RasaServer
 from learning.adapters.store import Store
 from learning.adapters.tracker_erasure import SqlTrackerEraser
@@ -38,15 +40,20 @@ class App:
     def loop(self) -> Loop:
         """The learning loop on this project's database, tracker store and files."""
         settings = self.settings
+        store, redactor = Store(settings.store.url), PresidioRedactor()
+        drafter = None
+        if settings.drafter.url and settings.drafter.model:
+            drafter = OpenAiDrafter(settings.drafter, redactor, store, utc_now)
         return Loop(
             settings=settings,
-            store=Store(settings.store.url),
+            store=store,
             open_tracker=self.open_tracker,
             encoder=OnnxEncoder(cache_size=ENCODED_KEPT),
-            redactor=PresidioRedactor(),
+            redactor=redactor,
             project=Project(settings),
             host=GitBranch(settings.root, settings.review.branch, f"{settings.project.data}/{LEARNED_FOLDER}"),
             now=utc_now,
+            drafter=drafter,
         )
 
     @cached_property
@@ -60,6 +67,11 @@ class App:
         return RasaServer(
             self.settings.bot.url, self.settings.bot.token, self.settings.path(self.settings.project.models)
         )
+
+    @cached_property
+    def trials(self) -> RasaTrials:
+        """The running model in child processes, to try things on."""
+        return RasaTrials(self.settings, self.server, self.loop.encoder)
 
     def open_tracker(self) -> SqlTrackerEvents:
         """Open the tracker store that `endpoints.yml` names."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from learning.drafting import AnswerDrafter
 from learning.ports import Encoder, LearningStore, ProjectFiles, Redactor, ReviewHost, TrackerEvents
 from learning.settings import Settings
 
@@ -22,3 +23,4 @@ class Loop:
     project: ProjectFiles
     host: ReviewHost
     now: Callable[[], datetime]
+    drafter: AnswerDrafter | None = None  # a language model that words answers

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from rasa.shared.core.domain import Domain
+from rasa.shared.core.training_data.story_reader.yaml_story_reader import YAMLStoryReader
+from rasa.shared.data import is_nlu_file
 from rasa.shared.nlu.training_data.formats.rasa_yaml import RasaYAMLReader
 from rasa.shared.nlu.training_data.training_data import TrainingData
 from rasa.shared.utils.io import replace_environment_variables
 
+from components.learned_importer import read_changes
 from learning.errors import ReviewError
 from learning.model import Action, Decision, Entry, ProposalKind
 from learning.publish import render_entry
@@ -122,3 +128,33 @@ def test_each_hostile_text_alone(text: str) -> None:
 
     assert len(data.training_examples) <= 2
     assert data.intents == {"learned"}
+
+
+@given(answer=ANSWERS, kind=st.sampled_from([ProposalKind.REWORD, ProposalKind.MERGE, ProposalKind.RETIRE]))
+@settings(max_examples=35, deadline=None)
+@example(answer="C:\\users \\u000a- text: evil", kind=ProposalKind.REWORD)
+@example(answer="x\nnlu:\n- intent: evil\nlearned_change: y", kind=ProposalKind.REWORD)
+@example(answer="costs ${HOME} " + "\x85 nlu: " * 300, kind=ProposalKind.REWORD)
+def test_a_change_is_read_back_as_it_was_approved(answer: str, kind: ProposalKind) -> None:
+    change = entry(kind=kind, label="faq/a", target="utter_faq/a", answer=answer, examples=tuple(HOSTILE), release=7)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "entry.yml"
+        file.write_text(render_entry(change), "utf-8")
+        found = read_changes([str(file)])
+
+    reworded = kind is ProposalKind.REWORD
+    assert [(one.entry_id, one.kind, one.label) for one in found] == [(change.entry_id, kind, "faq/a")]
+    assert found[0].answer == (answer if reworded else None)
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, "x\nnlu:\n- intent: evil\n  examples: |\n    - y"])
+def test_rasa_reads_nothing_of_a_change(text: str, tmp_path: Path) -> None:
+    change = entry(kind=ProposalKind.REWORD, label="faq/a", target="utter_faq/a", answer="Answer: " + text)
+    if set(text) & set("\0\x0b\ud800"):
+        return  # what cannot be shown cannot be approved
+    file = tmp_path / "entry.yml"
+    file.write_text(render_entry(change), "utf-8")
+
+    assert not is_nlu_file(str(file))
+    assert not YAMLStoryReader.is_stories_file(str(file))
+    assert not Domain.is_domain_file(str(file))
