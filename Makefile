@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,12 @@ bench-privacy: install  ## personal data found, taken by mistake, and the time i
 
 bench-gaps: install  ## how many hidden needs mining finds, against other ways of grouping
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 5 $(PYTHON_BIN) -m benchmarks.gaps $(ARGS)
+
+bench-loop: install  ## the whole loop, week by week, with a reviewer who knows the truth
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.loop $(ARGS)
+
+bench-autonomy: install  ## how many of 1,000 paraphrases of excluded topics would go live alone
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.autonomy $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

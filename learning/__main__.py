@@ -5,22 +5,28 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from datetime import datetime, timezone
+from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
 
 import typer
-from rich.markup import escape
 
 from learning import console, pipeline
-from learning.bootstrap import App, build, utc_now
-from learning.errors import EvergreenError, ReviewError
+from learning.autonomy import AutonomyReport, decide_alone
+from learning.autonomy_cli import autonomy_cli
+from learning.bootstrap import App, build
+from learning.calibration_cli import calibration_command
+from learning.errors import EvergreenError
 from learning.forget_cli import forget_command
 from learning.gaps_cli import gaps_cli
+from learning.labelling_cli import labels_cli
 from learning.metrics import read_status
-from learning.model import Action, Decision, ProposalState
+from learning.model import ProposalState
 from learning.nlu_cli import nlu_cli
 from learning.retrain import retrain as run_retrain
+from learning.review_cli import review_cli
+from learning.review_options import AS_JSON, WHO, app_of, branch_json, print_branch
+from learning.sandbox_cli import replay_command, sandbox_command
 from learning.scheduler import build_scheduler
 
 cli = typer.Typer(
@@ -29,9 +35,6 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-review_cli = typer.Typer(
-    pretty_exceptions_enable=False, help="Look at proposals and decide about them.", no_args_is_help=True
-)
 audit_cli = typer.Typer(
     pretty_exceptions_enable=False, help="The append-only log of who did what.", no_args_is_help=True
 )
@@ -39,12 +42,12 @@ cli.add_typer(review_cli, name="review")
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(gaps_cli, name="gaps")
 cli.add_typer(nlu_cli, name="nlu")
+cli.add_typer(autonomy_cli, name="autonomy")
+cli.add_typer(labels_cli, name="labels")
+cli.command("calibration")(calibration_command)
+cli.command("replay")(replay_command)
+cli.command("sandbox")(sandbox_command)
 cli.command("forget")(forget_command)
-
-AS_JSON = typer.Option(False, "--json", help="Print JSON for programs.")
-WHO = typer.Option(None, "--who", help="Reviewer's name in the records.  [default: the user's name]")
-ID = typer.Argument(..., help="Id of a proposal, or its first characters.")
-OPEN_STATES = (ProposalState.PENDING, ProposalState.DEFERRED)
 
 
 @cli.callback()
@@ -54,20 +57,16 @@ def main(ctx: typer.Context, project: Path = typer.Option(Path("."), help="Folde
     ctx.obj = build(project)
 
 
-def _app(ctx: typer.Context) -> App:
-    app = ctx.obj
-    assert isinstance(app, App)
-    return app
-
-
 @cli.command()
 def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
-    """Find what failed in new conversations, group it, and write proposals."""
+    """Find what failed in new conversations, group it, and write proposals; publish what autonomy allows."""
     _collect_less_often()
+    app = app_of(ctx)
     with console.steps(quiet=json) as say:
-        report = pipeline.mine(_app(ctx).loop, lambda batch: say(f"read up to event {batch.last_id}"))
+        report = pipeline.mine(app.loop, lambda batch: say(f"read up to event {batch.last_id}"))
+        alone = _decide_alone(app)
     if json:
-        console.print_json(report)
+        console.print_json({**asdict(report), "automatic_releases": alone.releases})
         return
     console.out.print(
         f"{report.events} new events in {report.conversations} conversations: {report.new_signals} new signals,"
@@ -76,163 +75,17 @@ def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
     if report.corrupt_rows:
         shown = ", ".join(str(row) for row in report.corrupt_rows[:10])
         console.out.print(f"skipped {len(report.corrupt_rows)} corrupt event rows (id {shown}); the rest was mined")
-    missing = _app(ctx).settings.gaps.min_conversations - report.total_conversations
+    if alone.releases:
+        console.out.print(f"{len(alone.releases)} proposals went live alone; `autonomy sweep` takes them back")
+    missing = app.settings.gaps.min_conversations - report.total_conversations
     if missing > 0:
         console.out.print(f"There is little data: {missing} more conversations make the numbers firm.")
-
-
-@review_cli.command("list")
-def review_list(
-    ctx: typer.Context, json: bool = AS_JSON, everything: bool = typer.Option(False, "--all", help="Decided ones too.")
-) -> None:
-    """List the proposals that wait for a decision, the best first."""
-    store = _app(ctx).loop.store
-    proposals = [item for item in store.proposals() if everything or item.state in OPEN_STATES]
-    if json:
-        console.print_json(proposals)
-    else:
-        console.show_proposals(proposals, store.gaps())
-
-
-@review_cli.command()
-def show(ctx: typer.Context, proposal: str = ID, json: bool = AS_JSON) -> None:
-    """Show one proposal with its evidence."""
-    store = _app(ctx).loop.store
-    found = store.proposal(proposal)
-    if json:
-        console.print_json(found)
-    else:
-        console.show_proposal(found, store.gap(found.gap_id))
-
-
-@review_cli.command()
-def approve(
-    ctx: typer.Context,
-    proposal: str = ID,
-    answer: Optional[str] = typer.Option(None, help="Answer in place of the drafted one."),
-    name: Optional[str] = typer.Option(None, help="Name of a new question, such as loyalty_points."),
-    who: Optional[str] = WHO,
-    json: bool = AS_JSON,
-) -> None:
-    """Approve a proposal; it is live with the next message."""
-    edited = answer is not None or name is not None
-    decision = Decision(
-        proposal_id=proposal,
-        action=Action.EDIT if edited else Action.APPROVE,
-        who=who or console.user(),
-        at=utc_now(),
-        answer=answer,
-        label=_label(name),
-    )
-    _decide(ctx, decision, json)
-
-
-@review_cli.command()
-def edit(
-    ctx: typer.Context,
-    proposal: str = ID,
-    answer: Optional[str] = typer.Option(None, help="The answer as it should be."),
-    name: Optional[str] = typer.Option(None, help="Name of a new question, such as loyalty_points."),
-    example: Optional[list[str]] = typer.Option(
-        None, help="An example to keep or add; repeat it. Replaces all examples."
-    ),
-    drop: Optional[list[str]] = typer.Option(None, help="An example to leave out, as shown; repeat it."),
-    who: Optional[str] = WHO,
-    json: bool = AS_JSON,
-) -> None:
-    """Change a proposal and approve it so; without options it opens your $EDITOR."""
-    found = _app(ctx).loop.store.proposal(proposal)
-    examples = tuple(example) if example else found.examples
-    if drop:
-        unknown = [text for text in drop if text not in examples]
-        if unknown:
-            raise ReviewError("is none of its examples", f"{unknown[0]!r}", "copy it from `review show`")
-        examples = tuple(text for text in examples if text not in drop)
-    if not (answer or name or example or drop):
-        name, answer, examples = _edit_in_editor(found.label, found.answer, found.examples)
-    decision = Decision(
-        proposal_id=found.proposal_id,
-        action=Action.EDIT,
-        who=who or console.user(),
-        at=utc_now(),
-        answer=answer,
-        label=None if name == found.label else _label(name),
-        examples=examples,
-    )
-    _decide(ctx, decision, json)
-
-
-@review_cli.command()
-def reject(
-    ctx: typer.Context,
-    proposal: str = ID,
-    reason: str = typer.Option(..., help="Why; it is kept, and the same is not proposed again."),
-    who: Optional[str] = WHO,
-    json: bool = AS_JSON,
-) -> None:
-    """Reject a proposal; it does not come back."""
-    _decide(ctx, Decision(proposal, Action.REJECT, who or console.user(), utc_now(), reason=reason), json)
-
-
-@review_cli.command()
-def defer(
-    ctx: typer.Context,
-    proposal: str = ID,
-    until: Optional[datetime] = typer.Option(None, formats=["%Y-%m-%d"], help="Date (UTC) when it comes back."),
-    until_doubled: bool = typer.Option(
-        False, "--until-doubled", help="Come back when twice as many messages ask for it."
-    ),
-    who: Optional[str] = WHO,
-    json: bool = AS_JSON,
-) -> None:
-    """Put a proposal off until a date or until its volume doubles."""
-    app = _app(ctx)
-    found = app.loop.store.proposal(proposal)
-    turns = app.loop.store.gap(found.gap_id).turns
-    decision = Decision(
-        proposal_id=found.proposal_id,
-        action=Action.DEFER,
-        who=who or console.user(),
-        at=utc_now(),
-        defer_until=until.replace(tzinfo=timezone.utc) if until else None,
-        defer_turns=2 * turns if until_doubled else None,
-    )
-    _decide(ctx, decision, json)
-
-
-def _decide(ctx: typer.Context, decision: Decision, json: bool) -> None:
-    app = _app(ctx)
-    release = pipeline.review(app.loop, decision)
-    after = app.loop.store.proposal(decision.proposal_id)
-    if release is None:
-        if json:
-            console.print_json({"proposal": after, "release": None, "commit": None})
-        else:
-            console.out.print(f"{after.proposal_id[:8]} is {after.state.value}.")
-        return
-    commit, problem = _write_branch(app)
-    if json:
-        console.print_json({"proposal": after, "release": release, "commit": commit, "problem": problem})
-        return
-    console.out.print(f"Release {release.number}: {after.label} is live.")
-    if commit:
-        console.out.print(f"Branch {app.settings.review.branch} has it as {commit[:10]}, to review and merge.")
-    if problem:
-        console.out.print(f"[yellow]warning: {escape(problem)}[/yellow]")
-
-
-def _write_branch(app: App) -> tuple[Optional[str], Optional[str]]:
-    """Write the branch; what is live stays so if git fails, and `publish` tries again."""
-    try:
-        return pipeline.write_branch(app.loop), None
-    except EvergreenError as error:
-        return None, str(error)
 
 
 @cli.command()
 def publish(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Publish what a crash left approved, and bring the review branch up to date."""
-    app = _app(ctx)
+    app = app_of(ctx)
     releases = pipeline.publish_waiting(app.loop)
     commit = pipeline.write_branch(app.loop)
     if json:
@@ -247,26 +100,28 @@ def withdraw(
     entry: str = typer.Argument(..., help="Id of a live or absorbed entry, or its first characters."),
     reason: str = typer.Option(..., help="Why; it goes into the audit log."),
     who: Optional[str] = WHO,
+    json: bool = AS_JSON,
 ) -> None:
     """Take a published entry back at once: its examples, its answer and its file on the branch."""
-    app = _app(ctx)
+    app = app_of(ctx)
     absorbed = app.loop.store.entries(ProposalState.ABSORBED)
     was_absorbed = any(one.entry_id.startswith(entry) for one in absorbed)
     label = pipeline.withdraw(app.loop, entry, who or console.user(), reason)
+    commit, problem = pipeline.try_branch(app.loop)
+    if json:
+        told = {"withdrawn": label, "in_the_model": was_absorbed, **branch_json(commit, problem)}
+        console.print_json(told)
+        return
     console.out.print(f"{label} is withdrawn.")
     if was_absorbed:
         console.out.print("The running model still knows it: `python -m learning retrain` makes one without.")
-    commit, problem = _write_branch(app)
-    if problem:
-        console.out.print(f"[yellow]warning: {escape(problem)}[/yellow]")
-    else:
-        console.out.print(f"branch: {commit or 'was up to date'}")
+    print_branch(app.settings.review.branch, commit, problem)
 
 
 @cli.command()
 def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Train with what was published, compare on the hold-out, swap the model, absorb the overlay."""
-    app = _app(ctx)
+    app = app_of(ctx)
     with console.steps(quiet=json) as say:
         report = run_retrain(app.loop, app.nlu, app.server, say)
     if json:
@@ -280,15 +135,17 @@ def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
 @cli.command()
 def schedule(ctx: typer.Context) -> None:
     """Mine and retrain at the cadence of learning.yml until stopped."""
-    app = _app(ctx)
+    app = app_of(ctx)
     logging.getLogger().setLevel(logging.INFO)
     _collect_less_often()
 
     def scheduled_mine() -> None:
         report = pipeline.mine(app.loop)
         pipeline.publish_waiting(app.loop)
-        _write_branch(app)
-        console.out.print(f"mined {report.events} events, {report.new_proposals} new proposals")
+        alone = _decide_alone(app)
+        console.out.print(
+            f"mined {report.events} events, {report.new_proposals} new proposals, {len(alone.releases)} live alone"
+        )
 
     def scheduled_retrain() -> None:
         console.show_retrain(run_retrain(app.loop, app.nlu, app.server))
@@ -305,7 +162,7 @@ def schedule(ctx: typer.Context) -> None:
 @cli.command()
 def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Say where things stand."""
-    found = read_status(_app(ctx).loop)
+    found = read_status(app_of(ctx).loop)
     if json:
         console.print_json(found)
     else:
@@ -313,39 +170,29 @@ def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
 
 
 @audit_cli.command()
-def verify(ctx: typer.Context) -> None:
+def verify(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Check the hash chain of the log."""
-    problems = _app(ctx).loop.store.verify_audit()
-    for problem in problems:
-        console.out.print(problem)
-    console.out.print("The audit log is broken." if problems else "The audit log is whole.")
+    problems = app_of(ctx).loop.store.verify_audit()
+    if json:
+        console.print_json({"whole": not problems, "problems": problems})
+    else:
+        for problem in problems:
+            console.out.print(problem)
+        console.out.print("The audit log is broken." if problems else "The audit log is whole.")
     raise typer.Exit(1 if problems else 0)
+
+
+def _decide_alone(app: App) -> AutonomyReport:
+    """Publish what may go live without a person, and write it to the branch with whatever waits for that."""
+    alone = decide_alone(app.loop, app.topics)
+    pipeline.try_branch(app.loop)
+    return alone
 
 
 def _collect_less_often() -> None:
     """Tell Python's garbage collector that millions of small records are no garbage: a fifth of reading's time."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def _label(name: Optional[str]) -> Optional[str]:
-    if name is None:
-        return None
-    return name if "/" in name else f"learned/{name}"
-
-
-def _edit_in_editor(
-    label: str, answer: Optional[str], examples: tuple[str, ...]
-) -> tuple[str, Optional[str], tuple[str, ...]]:
-    """Let the person change the proposal as text; raise `ReviewError` if nothing was saved."""
-    draft = f"name: {label}\nanswer: {answer or ''}\nexamples:\n" + "".join(f"- {text}\n" for text in examples)
-    saved = typer.edit(draft, extension=".txt")
-    if saved is None:
-        raise ReviewError("was not saved", "the edit", "save the file in the editor, or use --answer and --example")
-    head, _, tail = saved.partition("\nexamples:\n")
-    name, _, given = head.partition("\nanswer:")
-    kept = tuple(line[2:].strip() for line in tail.splitlines() if line.startswith("- ") and line[2:].strip())
-    return name.removeprefix("name:").strip() or label, given.strip() or None, kept
 
 
 def run() -> None:

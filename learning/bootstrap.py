@@ -18,8 +18,10 @@ from learning.adapters.rasa_server import RasaServer
 from learning.adapters.store import Store
 from learning.adapters.tracker_erasure import SqlTrackerEraser
 from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
+from learning.autonomy import CONSERVATIVE
 from learning.loop import Loop
 from learning.settings import Settings, load_settings
+from learning.topics import Topics
 
 # Texts whose vectors are kept in memory (4.6 kB each): every proposal is replayed on the same messages.
 ENCODED_KEPT = 3000
@@ -72,6 +74,12 @@ class App:
     def trials(self) -> RasaTrials:
         """The running model in child processes, to try things on."""
         return RasaTrials(self.settings, self.server, self.loop.encoder)
+
+    @cached_property
+    def topics(self) -> Topics | None:
+        """The topics that need a person, where anything may go live alone: learning to tell them takes seconds."""
+        alone = self.settings.autonomy.level != CONSERVATIVE
+        return Topics(self.settings.autonomy, self.loop.encoder) if alone else None
 
     def open_tracker(self) -> SqlTrackerEvents:
         """Open the tracker store that `endpoints.yml` names."""

@@ -1,0 +1,315 @@
+"""What goes live without a person: which proposals may, how many a day, and taking all of it back at once.
+
+Everything else is done by the review itself: an automatic decision is a `Decision` like any other, checked, audited
+and published in the same way. It is told by its author, `policy:` and the level. `docs/autonomy.md` has the reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from learning.errors import EvergreenError, ReviewError, SettingsError, StoreError
+from learning.loop import Loop
+from learning.model import (
+    POLICY,
+    TEACHING,
+    Action,
+    Decision,
+    Proposal,
+    ProposalState,
+    Release,
+    Replay,
+)
+from learning.review import effective
+from learning.reviewing import LIVE, hanging_on, review, withdraw
+from learning.topics import Topics
+
+CONSERVATIVE = "conservative"
+# A score must be over this; None is nothing at all.
+LEVELS: Mapping[str, int | None] = MappingProxyType({CONSERVATIVE: None, "moderate": 90, "advanced": 80})
+# Decisions of people before the score is trusted. With fewer it is mostly its prior; and even if all 30 were approved,
+# up to 10 % of such proposals may be wrong (rule of three: 3 / 30, at 95 %).
+MIN_DECISIONS = 30
+READ = 300  # newest messages of the gap that are looked at: as many as a proposal is made from
+JUDGING = frozenset({Action.APPROVE, Action.EDIT, Action.REJECT})
+TAKEN_BACK = frozenset({ProposalState.REJECTED, ProposalState.WITHDRAWN})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a waiting proposal may go live alone: it may if nothing stands in its way."""
+
+    proposal_id: str
+    label: str
+    score: int
+    obstacles: tuple[str, ...]
+
+    @property
+    def goes_live(self) -> bool:
+        """Whether nothing stands in its way."""
+        return not self.obstacles
+
+
+@dataclass(frozen=True)
+class AutonomyReport:
+    """What may go live alone, and what did: `today` counts the automatic decisions of this day (UTC)."""
+
+    level: str
+    least_score: int | None
+    today: int
+    daily_limit: int
+    decisions: int
+    needed_decisions: int
+    verdicts: tuple[Verdict, ...]
+    releases: tuple[Release, ...] = ()
+
+
+@dataclass(frozen=True)
+class Swept:
+    """An automatic release that was taken back, and what went with it; `waits` if its proposal waits for a person now.
+
+    `problem` says why it could not be taken back, empty if it was.
+    """
+
+    proposal_id: str
+    label: str
+    at: datetime
+    waits: bool
+    also: tuple[str, ...] = ()
+    was_trained: bool = False
+    problem: str = ""
+
+
+def autonomy_status(loop: Loop, topics: Topics | None = None) -> AutonomyReport:
+    """Return what would go live alone now, and why everything else would not; nothing is changed.
+
+    Raises:
+        SettingsError: `autonomy` in learning.yml names a level or a topic that there is not.
+
+    """
+    least = least_score(loop)
+    return _report(loop, least, _verdicts(loop, least, topics))
+
+
+def decide_alone(loop: Loop, topics: Topics | None = None) -> AutonomyReport:
+    """Publish what may go live without a person, the best score first, up to the day's limit.
+
+    A proposal that the review refuses is reported with the reason, and the others go on.
+
+    Raises:
+        SettingsError: `autonomy` in learning.yml names a level or a topic that there is not.
+
+    """
+    least = least_score(loop)
+    verdicts, releases = [], []
+    for verdict in _verdicts(loop, least, topics):
+        # Counted anew each time: somebody may be running this by hand while the scheduler does.
+        if verdict.goes_live and _today(loop) >= loop.settings.autonomy.daily_limit:
+            verdict = _stopped(verdict, _limit_reached(loop))
+        if verdict.goes_live:
+            try:
+                release = review(loop, _decision(loop, loop.store.proposal(verdict.proposal_id)))
+            except (ReviewError, StoreError) as error:
+                verdict = _stopped(verdict, str(error))
+            else:
+                releases += [release] if release else []
+        verdicts.append(verdict)
+    return _report(loop, least, verdicts, releases)
+
+
+def sweep(loop: Loop, who: str, since: datetime | None = None, reason: str = "") -> list[Swept]:
+    """Take back every automatic release (made at `since` or later); a second sweep finds nothing to do.
+
+    Each is undone: its entry is withdrawn, its gap is open again, and its proposal waits for a person, since what was
+    undone never goes live alone again. What is in the trained model by now, or has a successor that waits, is
+    withdrawn instead.
+    """
+    reason = reason or "swept: automatic releases taken back"
+    return [_take_back(loop, decision, who, reason) for decision in automatic(loop, since)]
+
+
+def automatic(loop: Loop, since: datetime | None = None) -> list[Decision]:
+    """Return the automatic decisions whose proposals are live, or on their way there after a crash."""
+    going = {ProposalState.APPROVED, *LIVE}
+    states = {item.proposal_id: item.state for item in loop.store.proposals()}
+    decisions = effective(loop.store.decisions()).values()
+    return [
+        decision
+        for decision in decisions
+        if decision.who.startswith(POLICY)
+        and states.get(decision.proposal_id) in going
+        and (since is None or decision.at >= since)
+    ]
+
+
+def least_score(loop: Loop) -> int | None:
+    """Return the score that a proposal must be over to go live alone, None where nothing does.
+
+    Raises:
+        SettingsError: the level is none of those that there are.
+
+    """
+    level = loop.settings.autonomy.level
+    if level not in LEVELS:
+        raise SettingsError(
+            f"is {level!r}, which is no level", "learning.yml: autonomy: level", f"use one of {', '.join(LEVELS)}"
+        )
+    return LEVELS[level]
+
+
+# --- what stands in the way -----------------------------------------------------------------------
+
+
+def _verdicts(loop: Loop, least: int | None, topics: Topics | None) -> list[Verdict]:
+    """Judge every proposal that waits, the best score first."""
+    everything = loop.store.proposals()
+    waiting = [item for item in everything if item.state is ProposalState.PENDING]
+    if least is None:
+        why = (f"the level is {CONSERVATIVE}: a person decides about everything",)
+        return [Verdict(item.proposal_id, item.label, item.score, why) for item in waiting]
+    topics = topics or Topics(loop.settings.autonomy, loop.encoder)
+    overall = _overall(loop)
+    refused = [item for item in everything if item.state in TAKEN_BACK]
+    undone = {decision.proposal_id for decision in loop.store.decisions() if decision.action is Action.UNDO}
+    found = []
+    for item in waiting:
+        obstacles = (*overall, *_own_obstacles(loop, item, least), *_earlier(item, refused, undone))
+        if not obstacles:  # the costly question comes last
+            obstacles = _topic(loop, item, topics)
+        found.append(Verdict(item.proposal_id, item.label, item.score, obstacles))
+    return found
+
+
+def _overall(loop: Loop) -> tuple[str, ...]:
+    """Return what keeps everything from going live."""
+    found = []
+    if (made := _people_decided(loop)) < MIN_DECISIONS:
+        found.append(f"people have made {made} of {MIN_DECISIONS} decisions that the score is trusted from")
+    if _today(loop) >= loop.settings.autonomy.daily_limit:
+        found.append(_limit_reached(loop))
+    return tuple(found)
+
+
+def _own_obstacles(loop: Loop, item: Proposal, least: int) -> tuple[str, ...]:
+    checks = {
+        f"its score {item.score} is not over {least}": item.score <= least,
+        f"a proposal to {item.kind.value} needs a person": item.kind not in TEACHING,
+        f"it is assigned to {item.assignee}": item.assignee is not None,
+        "it carries a warning": bool(item.warnings),
+        "a language model wrote its answer": item.is_machine_written and not loop.settings.drafter.publish_unread,
+    }
+    return (*(why for why, holds in checks.items() if holds), *_replay_obstacles(item.replay))
+
+
+def _replay_obstacles(replay: Replay | None) -> tuple[str, ...]:
+    if replay is None:
+        return ("it was not replayed",)
+    checks = {
+        f"its replay breaks {replay.broken} of {replay.successes}": replay.broken > 0,
+        f"its replay fixes none of {replay.failures}": replay.fixed == 0,
+        "there is no conversation that went well to replay it on": replay.successes == 0,
+    }
+    return tuple(why for why, holds in checks.items() if holds)
+
+
+def _earlier(item: Proposal, refused: Sequence[Proposal], undone: set[str]) -> tuple[str, ...]:
+    """Return what people did to it, or to another proposal for its gap or label: they took it into their hands."""
+    found = []
+    if item.proposal_id in undone:
+        found.append("it was taken back before")
+    for other in refused:
+        if other.gap_id == item.gap_id or other.label == item.label:
+            found.append(f"{other.proposal_id[:8]} was {other.state.value} for the same need")
+            break
+    return tuple(found)
+
+
+def _topic(loop: Loop, item: Proposal, topics: Topics) -> tuple[str, ...]:
+    turns = loop.store.turns_of_gap(item.gap_id, newest=READ)
+    texts = [*item.examples, *(turn.text for turn in turns)]
+    excluded = topics.find(item.label, texts, item.answer)
+    return (f"it is about an excluded topic: {excluded}",) if excluded else ()
+
+
+# --- counting, deciding, taking back ----------------------------------------------------------------
+
+
+def _people_decided(loop: Loop) -> int:
+    decisions = effective(loop.store.decisions()).values()
+    return sum(decision.action in JUDGING and not decision.who.startswith(POLICY) for decision in decisions)
+
+
+def _today(loop: Loop) -> int:
+    """Return how many automatic decisions this day (UTC) has, those that were undone included."""
+    today = loop.now().date()
+    return sum(
+        decision.who.startswith(POLICY) and decision.action is Action.APPROVE and decision.at.date() == today
+        for decision in loop.store.decisions()
+    )
+
+
+def _limit_reached(loop: Loop) -> str:
+    return f"today's limit of {loop.settings.autonomy.daily_limit} automatic releases is reached"
+
+
+def _stopped(verdict: Verdict, why: str) -> Verdict:
+    return Verdict(verdict.proposal_id, verdict.label, verdict.score, (why,))
+
+
+def _report(
+    loop: Loop, least: int | None, verdicts: Sequence[Verdict], releases: Sequence[Release] = ()
+) -> AutonomyReport:
+    settings = loop.settings.autonomy
+    return AutonomyReport(
+        level=settings.level,
+        least_score=least,
+        today=_today(loop),
+        daily_limit=settings.daily_limit,
+        decisions=_people_decided(loop),
+        needed_decisions=MIN_DECISIONS,
+        verdicts=tuple(verdicts),
+        releases=tuple(releases),
+    )
+
+
+def _decision(loop: Loop, item: Proposal) -> Decision:
+    replay = item.replay
+    assert replay is not None, "a proposal without a replay has an obstacle"
+    reason = (
+        f"score {item.score}, replay {replay.fixed} of {replay.failures} fixed,"
+        f" {replay.broken} of {replay.successes} broken"
+    )
+    who = f"{POLICY}{loop.settings.autonomy.level}"
+    return Decision(item.proposal_id, Action.APPROVE, who, loop.now(), reason=reason)
+
+
+def _take_back(loop: Loop, decision: Decision, who: str, reason: str) -> Swept:
+    before = loop.store.entries(*LIVE)
+    proposal = loop.store.proposal(decision.proposal_id)
+    own = next((entry for entry in before if entry.proposal_id == decision.proposal_id), None)
+    hanging = tuple(other.label for other in hanging_on(loop, own, before)) if own else ()
+    trained = own is not None and own.state is ProposalState.ABSORBED
+    problem, waits = "", False
+    try:
+        if trained and own:
+            withdraw(loop, own.entry_id, who, reason)
+        elif proposal.state in (ProposalState.APPROVED, ProposalState.PUBLISHED):
+            waits = _undo_or_withdraw(loop, proposal, own.entry_id if own else None, who, reason)
+    except EvergreenError as error:
+        problem = str(error)
+    return Swept(decision.proposal_id, proposal.label, decision.at, waits, hanging, trained, problem)
+
+
+def _undo_or_withdraw(loop: Loop, proposal: Proposal, entry: str | None, who: str, reason: str) -> bool:
+    """Take a release back; return whether its proposal waits again, which it cannot beside another for its gap."""
+    try:
+        review(loop, Decision(proposal.proposal_id, Action.UNDO, who, loop.now(), reason=reason))
+    except ReviewError:
+        if entry is None:
+            raise
+        withdraw(loop, entry, who, reason)
+        return False
+    return True
