@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub import pages, texts
+from hub import pages, second_pages, texts
 from hub.accounts import Accounts
 from hub.context import Hub, hub_of
 from hub.errors import Conflict
@@ -32,6 +32,11 @@ ROUTES = (
     Route("/proposals/{proposal_id}/approve", pages.approve, methods=["POST"]),
     Route("/proposals/{proposal_id}/reject", pages.reject, methods=["POST"]),
     Route("/proposals/{proposal_id}/defer", pages.defer, methods=["POST"]),
+    Route("/proposals/{proposal_id}/undo", pages.undo, methods=["POST"]),
+    Route("/proposals/{proposal_id}/assign", pages.assign, methods=["POST"]),
+    Route("/second", second_pages.waiting, methods=["GET"]),
+    Route("/second/{proposal_id}", second_pages.proposal, methods=["GET"]),
+    Route("/second/{proposal_id}/read", second_pages.read, methods=["POST"]),
     Route("/releases", pages.releases, methods=["GET"]),
     Route("/releases/publish", pages.finish_publishing, methods=["POST"]),
     Route("/entries/{entry_id}/withdraw", pages.withdraw, methods=["POST"]),

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hub import texts
 from hub.context import Hub
 from hub.errors import Conflict
 from hub.forms import fingerprint
 from learning import pipeline
-from learning.errors import EvergreenError, ReviewError, StoreError
+from learning.errors import EvergreenError
 from learning.model import Decision, Entry, Proposal, ProposalState, Release
-from learning.review import MOVES, STATE_AFTER
+from learning.review import OPEN_STATES as OPEN_STATES  # the pages tell what waits by them
+from learning.review import AlreadyDecided
+from learning.reviewing import notes_on
 
-OPEN_STATES = (ProposalState.PENDING, ProposalState.DEFERRED)
 NOT_LIVE_YET = (ProposalState.APPROVED, ProposalState.EDITED)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a decision; `warning` says why the branch could not be written."""
+    """What became of a decision; `warning` says why the branch could not be written.
+
+    `proposal` has the label under which it went live. `seen` marks it as it is now, for an undo, and `notes` is what
+    the person should know of what they typed.
+    """
 
     proposal: Proposal
     release: Release | None
     commit: str | None
+    seen: str
+    notes: tuple[str, ...] = ()
     warning: str = ""
 
 
-def check_seen(proposal: Proposal, seen: str) -> None:
+def check_seen(hub: Hub, proposal: Proposal, seen: str) -> None:
     """Raise `Conflict` if the proposal is no longer what the reviewer had before them."""
     if proposal.state not in OPEN_STATES:
-        raise _decided(proposal)
+        raise _decided(hub, proposal)
     if fingerprint(proposal) != seen:
         raise Conflict(texts.CHANGED, proposal.proposal_id, "")
 
@@ -45,16 +52,36 @@ def decide(hub: Hub, decision: Decision) -> Outcome:
     """
     try:
         release = pipeline.review(hub.loop, decision)
-    except (ReviewError, StoreError) as error:
-        present = hub.loop.store.proposal(decision.proposal_id)
-        if STATE_AFTER[decision.action] not in MOVES[present.state]:
-            raise _decided(present) from error
-        raise
+    except AlreadyDecided as error:
+        raise _decided(hub, hub.loop.store.proposal(decision.proposal_id)) from error
     after = hub.loop.store.proposal(decision.proposal_id)
+    seen = fingerprint(after)
     if release is None:
-        return Outcome(after, None, None)
+        return Outcome(after, None, None, seen)
     commit, warning = write_branch(hub)
-    return Outcome(after, release, commit, warning)
+    named = replace(after, label=_label(hub, after))
+    return Outcome(named, release, commit, seen, notes_on(hub.loop, decision), warning)
+
+
+def undo(hub: Hub, decision: Decision, seen: str) -> str:
+    """Take a proposal's last decision back, and what went live off the branch; return a warning.
+
+    Raises:
+        Conflict: it is no longer as the person saw it.
+        ReviewError: there is no way back.
+
+    """
+    before = hub.loop.store.proposal(decision.proposal_id)
+    if fingerprint(before) != seen:
+        raise Conflict(texts.CHANGED, before.proposal_id, "")
+    try:
+        pipeline.review(hub.loop, decision)
+    except EvergreenError as error:
+        present = hub.loop.store.proposal(before.proposal_id)
+        if present.state is not before.state:
+            raise Conflict(texts.UNDONE_FIRST.format(state=texts.STATES[present.state]), before.proposal_id, "") from error
+        raise
+    return write_branch(hub)[1] if before.state in pipeline.LIVE else ""
 
 
 def withdraw(hub: Hub, entry_id: str, who: str, reason: str) -> tuple[str, str]:
@@ -85,16 +112,25 @@ def finish_publishing(hub: Hub) -> list[Release]:
 
 def write_branch(hub: Hub) -> tuple[str | None, str]:
     """Write the branch; what is live stays so if git fails, and `finish_publishing` tries again."""
-    try:
-        with hub.branch_lock:
-            return pipeline.write_branch(hub.loop), ""
-    except EvergreenError as error:
-        return None, f"{error.item} {error.what}; {error.next_step}."
+    with hub.branch_lock:
+        commit, error = pipeline.try_branch(hub.loop)
+    return commit, f"{error.item} {error.what}; {error.next_step}." if error else ""
 
 
-def _decided(present: Proposal) -> Conflict:
+def _decided(hub: Hub, present: Proposal) -> Conflict:
+    """Return the conflict that tells a second reviewer what the first one decided."""
     text = texts.NOT_LIVE_YET if present.state in NOT_LIVE_YET else texts.DECIDED_FIRST
-    return Conflict(text.format(state=texts.STATES[present.state]), present.proposal_id, "")
+    said = text.format(state=texts.STATES[present.state])
+    decided = hub.loop.store.decisions_about(present.proposal_id)
+    if decided:
+        said = f"{said} {texts.DECIDED_BY.format(who=decided[-1].who, at=f'{decided[-1].at:%Y-%m-%d %H:%M} UTC')}"
+    return Conflict(said, present.proposal_id, "")
+
+
+def _label(hub: Hub, proposal: Proposal) -> str:
+    """Return the label under which a proposal went live: the one that the reviewer gave it."""
+    entry = next((entry for entry in hub.loop.store.entries() if entry.proposal_id == proposal.proposal_id), None)
+    return entry.label if entry else proposal.label
 
 
 def _entry(hub: Hub, entry_id: str) -> Entry | None:

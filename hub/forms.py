@@ -10,8 +10,18 @@ from urllib.parse import parse_qs
 
 from hub import texts
 from hub.errors import Incomplete
-from learning.model import LEARNED_INTENT, Action, Decision, Proposal, ProposalKind, content_id
+from learning.model import (
+    ANSWERING,
+    LEARNED_INTENT,
+    TEACHING,
+    Action,
+    Decision,
+    Proposal,
+    ProposalKind,
+    content_id,
+)
 from learning.review import LEARNED_KEY, MAX_ANSWER
+from learning.second_reading import VERDICTS
 
 MAX_FIELDS = 500  # a proposal's form has about thirty
 
@@ -62,7 +72,7 @@ async def read_form(body: AsyncIterator[bytes], limit: int) -> Form:
 
 def fingerprint(proposal: Proposal) -> str:
     """Return a mark of what a reviewer saw; it changes when the proposal does."""
-    return content_id(proposal.state.value, proposal.label, proposal.answer, *proposal.examples)
+    return content_id(proposal.state.value, proposal.label, proposal.target, proposal.answer, *proposal.examples)
 
 
 def approval(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
@@ -72,25 +82,15 @@ def approval(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision
         Incomplete: what would be published lacks something.
 
     """
-    examples = _kept_examples(proposal, form)
-    if not examples:
+    examples = _kept_examples(proposal, form) if proposal.kind in TEACHING else proposal.examples
+    if not examples and proposal.kind in TEACHING:
         raise Incomplete(texts.NEED_EXAMPLES, "examples", "")
-    label, answer = proposal.label, proposal.answer
-    if proposal.kind is ProposalKind.ANSWER:
-        label = f"{LEARNED_INTENT}/{_plain_name(form.get('name'))}"
-        answer = form.get("answer")
-        if not LEARNED_KEY.fullmatch(label):
-            raise Incomplete(texts.NEED_NAME, "name", "")
-        if not answer:
-            raise Incomplete(texts.NEED_ANSWER, "answer", "")
-        if len(answer) > MAX_ANSWER:
-            raise Incomplete(texts.LONG_ANSWER.format(length=len(answer), limit=MAX_ANSWER), "answer", "")
+    label = _chosen_label(proposal, form)
+    answer = _typed_answer(form) if proposal.kind in ANSWERING else None
     changes = {
         "label": label if label != proposal.label else None,
         "answer": answer if answer != (proposal.answer or "").strip() else None,
     }
-    if proposal.kind is not ProposalKind.ANSWER:
-        changes["answer"] = None
     changed = examples != proposal.examples or any(value is not None for value in changes.values())
     if not changed:
         return Decision(proposal.proposal_id, Action.APPROVE, who, at)
@@ -124,7 +124,7 @@ def deferral(proposal: Proposal, form: Form, turns: int, who: str, at: datetime)
         Incomplete: there is neither a date after today nor a volume.
 
     """
-    if form.get("until") == "doubled":
+    if form.get("until") == "doubled" and turns:
         return Decision(proposal.proposal_id, Action.DEFER, who, at, defer_turns=2 * turns)
     try:
         until = datetime.strptime(form.get("date"), "%Y-%m-%d").replace(tzinfo=timezone.utc)
@@ -133,6 +133,53 @@ def deferral(proposal: Proposal, form: Form, turns: int, who: str, at: datetime)
     if until <= at:
         raise Incomplete(texts.NEED_FUTURE, "date", "")
     return Decision(proposal.proposal_id, Action.DEFER, who, at, defer_until=until)
+
+
+def undoing(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
+    """Return the decision that takes the last one back; the reason is for the audit log, and may be left out."""
+    return Decision(proposal.proposal_id, Action.UNDO, who, at, reason=form.get("reason"))
+
+
+def verdict(form: Form) -> tuple[Action, str]:
+    """Return what a second reader would have decided, and why.
+
+    Raises:
+        Incomplete: there is no verdict, or none of the reasons that all but an approval need.
+
+    """
+    try:
+        action = Action(form.get("verdict"))
+    except ValueError:
+        raise Incomplete(texts.NEED_VERDICT, "verdict", "") from None
+    if action not in VERDICTS:
+        raise Incomplete(texts.NEED_VERDICT, "verdict", "")
+    if action is not Action.APPROVE and not form.get("reason"):
+        raise Incomplete(texts.NEED_VERDICT_REASON, "reason", "")
+    return action, form.get("reason")
+
+
+def _chosen_label(proposal: Proposal, form: Form) -> str:
+    """Return the label as the person wants it; only a new question and a merge leave a choice."""
+    if proposal.kind is ProposalKind.ANSWER:
+        label = f"{LEARNED_INTENT}/{_plain_name(form.get('name'))}"
+        if not LEARNED_KEY.fullmatch(label):
+            raise Incomplete(texts.NEED_NAME, "name", "")
+        return label
+    if proposal.kind is ProposalKind.MERGE:
+        label = form.get("label")
+        if label not in (proposal.label, proposal.target):
+            raise Incomplete(texts.NEED_LABEL, "label", "")
+        return label
+    return proposal.label
+
+
+def _typed_answer(form: Form) -> str:
+    answer = form.get("answer")
+    if not answer:
+        raise Incomplete(texts.NEED_ANSWER, "answer", "")
+    if len(answer) > MAX_ANSWER:
+        raise Incomplete(texts.LONG_ANSWER.format(length=len(answer), limit=MAX_ANSWER), "answer", "")
+    return answer
 
 
 def _kept_examples(proposal: Proposal, form: Form) -> tuple[str, ...]:

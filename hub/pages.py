@@ -10,10 +10,12 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from hub import decisions, forms, texts, views
 from hub.context import Hub, form_of, hub_of, user_of
+from hub.details import read_detail
 from hub.errors import Conflict, Incomplete
 from hub.forms import Form
 from hub.guard import LOGIN, safe_next
 from hub.rendering import leave_notice
+from learning import reviewing
 from learning.errors import ReviewError
 from learning.metrics import read_status
 from learning.model import Decision, Proposal
@@ -73,7 +75,9 @@ def inbox(request: Request) -> Response:
     """Show what waits for a decision."""
     hub = hub_of(request)
     minutes = hub.loop.settings.schedule.mine_minutes
-    return hub.renderer.page(request, "inbox.html", inbox=views.read_inbox(hub.loop), minutes=minutes)
+    only_mine = request.query_params.get("mine") == "1"
+    found = views.read_inbox(hub.loop, user_of(request), only_mine)
+    return hub.renderer.page(request, "inbox.html", inbox=found, minutes=minutes)
 
 
 def proposal(request: Request) -> Response:
@@ -99,6 +103,33 @@ def defer(request: Request) -> Response:
         return forms.deferral(found, form, turns, user_of(request), at)
 
     return _decide(request, read)
+
+
+def undo(request: Request) -> Response:
+    """Take the last decision about a proposal back; it waits again as it was suggested."""
+    hub, form, found = hub_of(request), form_of(request), _proposal(request)
+    try:
+        decision = forms.undoing(found, form, user_of(request), hub.loop.now())
+        warning = decisions.undo(hub, decision, form.get("seen"))
+    except Conflict as error:
+        return _proposal_page(request, hub.loop.store.proposal(found.proposal_id), error.what, 409)
+    except ReviewError as error:
+        return _proposal_page(request, found, texts.NOT_UNDONE.format(what=error.what, next_step=error.next_step), 409)
+    warning = texts.WITHDRAWN_BRANCH_PROBLEM.format(problem=warning) if warning else ""
+    leave_notice(request, texts.DONE_UNDONE.format(label=found.label), warning)
+    return RedirectResponse(_address(found), SEE_OTHER)
+
+
+def assign(request: Request) -> Response:
+    """Note who is to decide about a proposal: the person who asks, or anybody."""
+    hub, found, user = hub_of(request), _proposal(request), user_of(request)
+    assignee = user if form_of(request).get("to") == "me" else None
+    try:
+        reviewing.assign(hub.loop, found.proposal_id, assignee, user)
+    except ReviewError:
+        return _proposal_page(request, found, texts.DECIDED.format(state=texts.STATES[found.state]), 409)
+    leave_notice(request, texts.DONE_ASSIGNED if assignee else texts.DONE_UNASSIGNED)
+    return RedirectResponse(_address(found), SEE_OTHER)
 
 
 def releases(request: Request) -> Response:
@@ -138,7 +169,7 @@ def _decide(request: Request, read: Callable[[Hub, Proposal, Form, datetime], De
     """Read a decision from the form, carry it out, and go on to the inbox; or show again what stands in its way."""
     hub, form, found = hub_of(request), form_of(request), _proposal(request)
     try:
-        decisions.check_seen(found, form.get("seen"))
+        decisions.check_seen(hub, found, form.get("seen"))
         outcome = decisions.decide(hub, read(hub, found, form, hub.loop.now()))
     except Conflict as error:
         present = hub.loop.store.proposal(found.proposal_id)
@@ -148,21 +179,27 @@ def _decide(request: Request, read: Callable[[Hub, Proposal, Form, datetime], De
     except ReviewError as error:
         return _proposal_page(request, found, texts.NOT_ACCEPTED.format(what=error.what), 422, form)
     _leave_outcome(request, outcome)
-    return RedirectResponse("/", SEE_OTHER)
+    # What somebody should know of what they typed stands on the page, with the way back beside it.
+    return RedirectResponse(_address(found) if outcome.notes else "/", SEE_OTHER)
 
 
 def _leave_outcome(request: Request, outcome: decisions.Outcome) -> None:
     label = outcome.proposal.label
+    undo = None if outcome.notes else (outcome.proposal.proposal_id, outcome.seen)  # else the next page offers it
     if outcome.release is None:
         done = {"rejected": texts.DONE_REJECTED, "deferred": texts.DONE_DEFERRED}[outcome.proposal.state.value]
-        leave_notice(request, done.format(label=label))
+        leave_notice(request, done.format(label=label), undo=undo)
         return
     said = texts.DONE_LIVE.format(number=outcome.release.number, label=label)
     if outcome.commit:
         branch = hub_of(request).loop.settings.review.branch
         said = f"{said} {texts.DONE_BRANCH.format(branch=branch, commit=outcome.commit[:10])}"
     warning = texts.BRANCH_PROBLEM.format(problem=outcome.warning) if outcome.warning else ""
-    leave_notice(request, said, warning)
+    leave_notice(request, said, warning, undo)
+
+
+def _address(found: Proposal) -> str:
+    return f"/proposals/{found.proposal_id}"
 
 
 def _proposal(request: Request) -> Proposal:
@@ -174,7 +211,7 @@ def _proposal_page(
 ) -> Response:
     """Render a proposal; `form` is what the person had typed, `wrong` the field that `problem` is about."""
     hub = hub_of(request)
-    detail = views.read_detail(hub.loop, found)
+    detail = read_detail(hub.loop, found)
     ticked = set(form.all("keep")) if form and "more" in form.fields else None
     return hub.renderer.page(
         request,

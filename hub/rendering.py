@@ -70,9 +70,10 @@ def csrf_token(request: Request) -> str:
     return str(request.session[CSRF])
 
 
-def leave_notice(request: Request, text: str, warning: str = "") -> None:
-    """Have the next page say what was done."""
-    request.session[NOTICE] = {"text": text, "warning": warning}
+def leave_notice(request: Request, text: str, warning: str = "", undo: tuple[str, str] | None = None) -> None:
+    """Have the next page say what was done; `undo` is the proposal and how it was seen, to offer the way back."""
+    proposal_id, seen = undo or ("", "")
+    request.session[NOTICE] = {"text": text, "warning": warning, "undo": proposal_id, "seen": seen}
 
 
 def when(at: datetime) -> str:

@@ -60,10 +60,13 @@ REPLAY_NONE_BROKEN = "None of {successes} messages that went well would change."
 REPLAY_BROKEN_TEXTS = "It would take these away from the right answer:"
 NO_REPLAY = "It was not tried yet."
 SOURCES = "Where the drafted answer comes from"
+SOURCE_AGENTS = "what agents answered"
 SIMILARITY = "similarity {value}"
 NO_SOURCES = "No knowledge article fits, so the answer is yours to write."
 SCORE_PARTS = "How the score is made"
-SCORE_INTRO = "A first estimate made by rule. It is not calibrated on decisions yet."
+SCORE_INTRO = (
+    "How likely a reviewer is to approve it as it is, learned from past decisions; the parts make the raw figure."
+)
 SCORE_PART = "Part"
 SCORE_VALUE = "Value"
 SCORE_SHARE = "Share"
@@ -77,6 +80,16 @@ FIELD_EXAMPLES_HINT = "Untick what does not belong."
 FIELD_MORE = "More examples"
 FIELD_MORE_HINT = "One a line."
 INTENT_LABEL = "Examples are added to"
+REWORD_LABEL = "What the assistant answers to"
+MERGE_LABEL = "Which name stays"
+MERGE_HINT = "Messages of the other one are answered as this one from now on."
+RETIRE_LABEL = "The assistant no longer answers"
+RETIRE_HINT = "Its messages count as not understood from now on."
+ANSWER_NOW = "What it answers now"
+TYPICAL = "Typical messages"
+WARNINGS = "Look at this first"
+MACHINE_WRITTEN = "A language model worded this answer ({model}). Check every fact in it."
+ASSIGNED_TO = "assigned to {who}"
 APPROVE = "Approve and publish"
 APPROVE_HINT = "Live with the next message. What you change here is recorded as yours."
 REJECT = "Reject"
@@ -172,11 +185,13 @@ NEED_WITHDRAW_REASON = "Say why: the reason goes into the audit log."
 NEED_DEFER = "Choose a date, or until twice as many messages ask for it."
 NEED_FUTURE = "Choose a date after today."
 NEED_ANSWER = "Write the answer first."
+NEED_LABEL = "Choose which of the two names stays."
 NEED_EXAMPLES = "Keep or add at least one example."
 NEED_NAME = "The name may hold letters, digits and underscores only."
 LONG_ANSWER = "The answer has {length} characters; {limit} is the most."
 NOT_ACCEPTED = "Not accepted: this proposal {what}."
 DECIDED_FIRST = "Already decided: this proposal is {state} now. Nothing more was done."
+DECIDED_BY = "The last decision about it is by {who}, {at}."
 CHANGED = "This proposal has changed since you opened it. Look at it again before you decide; nothing was done."
 NOT_LIVE_YET = "This proposal is {state} but not live yet. Finish publishing it under Releases."
 WITHDRAWN_FIRST = "Already done: {label} is {state} now."
@@ -204,7 +219,13 @@ ERROR_TEXTS = {
 }
 
 PRIORITIES = {Priority.CRITICAL: "Critical", Priority.MEDIUM: "Medium", Priority.LOW: "Low"}
-KINDS = {ProposalKind.ANSWER: "New question", ProposalKind.EXAMPLES: "More examples"}
+KINDS = {
+    ProposalKind.ANSWER: "New question",
+    ProposalKind.EXAMPLES: "More examples",
+    ProposalKind.REWORD: "Better answer",
+    ProposalKind.MERGE: "Merge two intents",
+    ProposalKind.RETIRE: "Retire an intent",
+}
 STATES = {
     ProposalState.PENDING: "waiting",
     ProposalState.APPROVED: "approved",
@@ -214,6 +235,7 @@ STATES = {
     ProposalState.PUBLISHED: "live",
     ProposalState.ABSORBED: "absorbed into the model",
     ProposalState.WITHDRAWN: "withdrawn",
+    ProposalState.SUPERSEDED: "merged into another one",
 }
 SIGNAL_KINDS = {
     "fallback": "Not understood",

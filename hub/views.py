@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from hub.decisions import NOT_LIVE_YET, OPEN_STATES
-from hub.forms import fingerprint
-from learning.history import Tried, tried_for
 from learning.loop import Loop
 from learning.model import (
-    FALLBACK_INTENT,
+    ANSWERING,
     LOW_SCORE,
+    TEACHING,
+    UPKEEP_GAPS,
     Entry,
     Gap,
     Proposal,
-    ProposalKind,
     ProposalState,
     Release,
 )
 from learning.pipeline import LIVE
 from learning.priority import ORDER, gap_order
+from learning.second_reading import waiting_for
 
-MESSAGES_READ = 1000  # newest messages of a gap, so that people keep their numbers while it grows a little
-MESSAGES_SHOWN = 50  # more are not read before a decision
 WATCHED_SHOWN = 20  # gaps without a proposal are for orientation only
 
 
@@ -47,7 +45,22 @@ class Item:
     @property
     def needs_answer(self) -> bool:
         """Whether a person must write the answer."""
-        return self.proposal.kind is ProposalKind.ANSWER and not self.proposal.answer
+        return self.proposal.kind in ANSWERING and not self.proposal.answer
+
+    @property
+    def teaches(self) -> bool:
+        """Whether its examples are what it would add, so that a person may choose among them."""
+        return self.proposal.kind in TEACHING
+
+    @property
+    def answers(self) -> bool:
+        """Whether it brings an answer that customers will read."""
+        return self.proposal.kind in ANSWERING
+
+    @property
+    def is_upkeep(self) -> bool:
+        """Whether it is about labels themselves and has no failed messages behind it."""
+        return self.gap.kind in UPKEEP_GAPS
 
 
 @dataclass(frozen=True)
@@ -61,35 +74,19 @@ class Watched:
 
 @dataclass(frozen=True)
 class Inbox:
-    """Everything that waits."""
+    """Everything that waits, or with `only_mine` what of it is assigned to the reader.
+
+    `total` and `mine` count what is not put off; `second` is what the reader may read a second time.
+    """
 
     waiting: tuple[Item, ...]
     deferred: tuple[Item, ...]
+    total: int
+    mine: int
+    only_mine: bool
+    second: int
     watched: tuple[Watched, ...]
     watched_more: int
-
-
-@dataclass(frozen=True)
-class Message:
-    """One redacted message of a gap; people are numbered in the order of their first message."""
-
-    text: str
-    at: datetime
-    person: int
-    intent: str | None
-
-
-@dataclass(frozen=True)
-class Detail:
-    """One proposal with its evidence; `seen` goes back with the decision."""
-
-    item: Item
-    seen: str
-    is_open: bool
-    messages: tuple[Message, ...]
-    total_messages: int
-    gap_turns: int
-    tried: tuple[Tried, ...]
 
 
 @dataclass(frozen=True)
@@ -110,14 +107,16 @@ class Releases:
     uncommitted: int
 
 
-def read_inbox(loop: Loop) -> Inbox:
-    """Return what waits: by priority, then by score."""
+def read_inbox(loop: Loop, who: str, only_mine: bool = False) -> Inbox:
+    """Return what waits for `who`: by priority, then by score."""
     gaps = loop.store.gaps()
     proposals = loop.store.proposals()
     items = sorted(
         (Item(proposal, gaps[proposal.gap_id]) for proposal in proposals if proposal.state in OPEN_STATES),
         key=lambda item: (ORDER[item.gap.priority], -item.gap.rank, -item.proposal.score, item.proposal.proposal_id),
     )
+    own = [item for item in items if item.proposal.assignee == who]
+    shown_items = own if only_mine else items
     proposed = {proposal.gap_id for proposal in proposals}
     others = sorted(
         (gap for gap in gaps.values() if gap.gap_id not in proposed),
@@ -126,8 +125,12 @@ def read_inbox(loop: Loop) -> Inbox:
     shown = others[:WATCHED_SHOWN]
     least = loop.settings.gaps.min_people
     return Inbox(
-        waiting=tuple(item for item in items if item.proposal.state is ProposalState.PENDING),
-        deferred=tuple(item for item in items if item.proposal.state is ProposalState.DEFERRED),
+        waiting=_in_state(shown_items, ProposalState.PENDING),
+        deferred=_in_state(shown_items, ProposalState.DEFERRED),
+        total=len(_in_state(items, ProposalState.PENDING)),
+        mine=len(_in_state(own, ProposalState.PENDING)),
+        only_mine=only_mine,
+        second=len(waiting_for(loop, who)),
         watched=tuple(
             Watched(
                 gap,
@@ -140,26 +143,14 @@ def read_inbox(loop: Loop) -> Inbox:
     )
 
 
-def read_detail(loop: Loop, proposal: Proposal) -> Detail:
-    """Return a proposal with the newest messages of its gap."""
-    gap = loop.store.gap(proposal.gap_id)
-    turns = loop.store.turns_of_gap(gap.gap_id, newest=MESSAGES_READ)
-    person: dict[str, int] = {}
-    for turn in turns:
-        person.setdefault(turn.sender, len(person) + 1)
-    messages = [
-        Message(turn.text, turn.at, person[turn.sender], None if turn.intent in ("", FALLBACK_INTENT) else turn.intent)
-        for turn in reversed(turns)
-    ]
-    return Detail(
-        item=Item(proposal, gap),
-        seen=fingerprint(proposal),
-        is_open=proposal.state in OPEN_STATES,
-        messages=tuple(messages[:MESSAGES_SHOWN]),
-        total_messages=gap.turns,
-        gap_turns=gap.turns,
-        tried=tuple(one for one in tried_for(loop, [gap])[gap.gap_id] if one.proposal_id != proposal.proposal_id),
-    )
+def read_second(loop: Loop, who: str) -> tuple[Item, ...]:
+    """Return what `who` may read a second time, as it was suggested."""
+    gaps = loop.store.gaps()
+    return tuple(Item(proposal, gaps[proposal.gap_id]) for proposal in waiting_for(loop, who))
+
+
+def _in_state(items: Sequence[Item], state: ProposalState) -> tuple[Item, ...]:
+    return tuple(item for item in items if item.proposal.state is state)
 
 
 def _newest_text(loop: Loop, gap: Gap) -> str:

@@ -19,10 +19,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from learning.metrics import Status
-from learning.model import LOW_SCORE, Gap, Proposal, ProposalKind
+from learning.model import ANSWERING, LOW_SCORE, MACHINE, TEACHING, Gap, Proposal, ProposalKind
 from learning.retrain import RetrainReport
 
 out = Console(highlight=False, soft_wrap=True)
+KINDS = {
+    ProposalKind.ANSWER: "a new question",
+    ProposalKind.EXAMPLES: "more examples of a known intent",
+    ProposalKind.REWORD: "a better answer",
+    ProposalKind.MERGE: "two labels become one",
+    ProposalKind.RETIRE: "a label that nobody uses",
+}
+TARGETS = {ProposalKind.REWORD: "response:", ProposalKind.MERGE: "which takes over"}
 
 
 def user() -> str:
@@ -78,8 +86,9 @@ def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
         gap = gaps[proposal.gap_id]
         score = f"{proposal.score}{' !' if proposal.score < LOW_SCORE else ''}"
         example = proposal.examples[0] if proposal.examples else ""
+        state = f"{proposal.state.value}{f', {proposal.assignee}' if proposal.assignee else ''}"
         table.add_row(
-            *(proposal.proposal_id[:8], proposal.state.value, score, str(proposal.people), gap.priority.value),
+            *(proposal.proposal_id[:8], escape(state), score, str(proposal.people), gap.priority.value),
             *(escape(proposal.label), escape(example[:60])),
         )
     out.print(table)
@@ -87,28 +96,37 @@ def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
 
 def show_proposal(proposal: Proposal, gap: Gap) -> None:
     """Print one proposal with its evidence."""
-    kind = "a new question" if proposal.kind is ProposalKind.ANSWER else "more examples of a known intent"
-    out.print(f"[bold]{proposal.proposal_id}[/bold]  {escape(proposal.label)}  ({kind}, {proposal.state.value})")
+    label, assigned = escape(proposal.label), f", assigned to {proposal.assignee}" if proposal.assignee else ""
+    state = f"{proposal.state.value}{escape(assigned)}"
+    out.print(f"[bold]{proposal.proposal_id}[/bold]  {label}  ({KINDS[proposal.kind]}, {state})")
+    if proposal.target:
+        out.print(f"{TARGETS[proposal.kind]} {escape(proposal.target)}")
     out.print(
         f"gap: {escape(gap.name)}, {gap.priority.value}; {proposal.turns} messages of {proposal.people} people"
         f" between {gap.first_seen:%Y-%m-%d %H:%M} and {gap.last_seen:%Y-%m-%d %H:%M} UTC"
     )
     parts = ", ".join(f"{part.name} {part.value:.2f} x {part.share:.2f}" for part in proposal.score_parts)
-    out.print(f"score: {proposal.score} of 100 ({parts}); a prior by hand, not yet calibrated on decisions")
+    out.print(f"score: {proposal.score} of 100, the chance that it is accepted at first sight ({parts})")
     if proposal.score < LOW_SCORE:
         out.print(f"[yellow]warning: the score is under {LOW_SCORE}; read the examples closely[/yellow]")
     if proposal.replay:
         result = proposal.replay
-        out.print(f"replay: fixes {result.fixed} of {result.failures}, breaks {result.broken} of {result.successes}")
-        for text in result.broken_texts:
-            out.print(f"  would break: {escape(text)}")
-    out.print("examples:")
+        changed = f", changes the wording of {result.changed}" if result.changed else ""
+        out.print(
+            f"replay: fixes {result.fixed} of {result.failures}, breaks {result.broken} of {result.successes}{changed}"
+        )
+        labels = result.broken_labels or ("",) * len(result.broken_texts)
+        for text, was in zip(result.broken_texts, labels, strict=True):
+            out.print(f"  would break: {escape(text)}{f' (now {escape(was)})' if was else ''}")
+    for warning in proposal.warnings:
+        out.print(f"[yellow]warning: {escape(warning)}[/yellow]")
+    out.print("examples:" if proposal.kind in TEACHING else "typical messages:")
     for example in proposal.examples:
         out.print(f"  - {escape(example)}")
-    if proposal.kind is ProposalKind.ANSWER:
-        out.print(
-            f"answer: {escape(proposal.answer)}" if proposal.answer else "answer: none yet; write one with --answer"
-        )
+    if proposal.kind in ANSWERING:
+        by = f" (worded by {proposal.drafter.removeprefix(MACHINE)})" if proposal.is_machine_written else ""
+        answer = f"{escape(proposal.answer)}{escape(by)}" if proposal.answer else "none yet; write one with --answer"
+        out.print(f"answer: {answer}")
         for source in proposal.sources:
             out.print(f"  from {escape(source.document)} ({source.similarity:.2f}): {escape(source.sentence)}")
 

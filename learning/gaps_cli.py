@@ -13,7 +13,7 @@ from learning.bootstrap import App
 from learning.errors import NotFound
 from learning.history import Tried, tried_for
 from learning.loop import Loop
-from learning.model import Gap, GapKind
+from learning.model import Gap, GapKind, ProposalState
 from learning.priority import gap_order
 from learning.texts import medoids
 
@@ -24,6 +24,8 @@ KINDS = {
     GapKind.NEW_NEED: "new need",
     GapKind.EXISTING_INTENT: "unrecognized variation",
     GapKind.WEAK_ANSWER: "weak answer",
+    GapKind.CONFUSED: "confused intents",
+    GapKind.UNUSED: "unused intent",
 }
 
 gaps_cli = typer.Typer(
@@ -69,15 +71,25 @@ def show(
     """Show one gap: its figures, typical messages, what went wrong, and what was tried."""
     loop = _loop(ctx)
     found = find_gap(loop, gap)
-    turns = loop.store.turns_of_gap(found.gap_id, newest=READ)
+    # What a release has answered since is history: what people ask now is what matters.
+    since = found.handled_at if found.is_reopened else None
+    turns = loop.store.turns_of_gap(found.gap_id, newest=READ, after=since)
     texts = list(dict.fromkeys(turn.text for turn in turns))
     typical = list(medoids(texts, loop.encoder.encode(texts), REPRESENTATIVES)) if texts else []
     kinds = Counter(signal.kind for turn in turns for signal in turn.signals)
     tried = tried_for(loop, [found])[found.gap_id]
+    waiting = [
+        item.proposal_id
+        for item in loop.store.proposals()
+        if item.gap_id == found.gap_id and item.state in (ProposalState.PENDING, ProposalState.DEFERRED)
+    ]
     if json:
-        console.print_json({"gap": found, "typical": typical, "signals": dict(kinds), "tried": tried})
+        shown = {"gap": found, "typical": typical, "signals": dict(kinds), "tried": tried, "proposals": waiting}
+        console.print_json(shown)
         return
     _print_gap(found, typical, kinds, tried)
+    for proposal_id in waiting:
+        console.out.print(f"proposal {proposal_id[:8]} waits: `python -m learning review show {proposal_id[:8]}`")
 
 
 def _print_gap(gap: Gap, typical: list[str], kinds: Counter[str], tried: tuple[Tried, ...]) -> None:
@@ -95,7 +107,7 @@ def _print_gap(gap: Gap, typical: list[str], kinds: Counter[str], tried: tuple[T
         console.out.print(f"  - {escape(text)}")
     console.out.print("signals: " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
     if gap.is_reopened:
-        console.out.print("[yellow]It was handled and came back.[/yellow]")
+        console.out.print("[yellow]It was handled and came back; these are the messages since.[/yellow]")
     for one in tried:
         console.out.print(f"tried: {escape(one.sentence)}")
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
 from learning.adapters.database import bump_overlay
-from learning.model import ProposalKind, ProposalState
+from learning.model import TEACHING, ProposalKind, ProposalState
 from learning.overlay import pack_vectors
 from learning.proposals import learned_label
 from learning.texts import plain_text
@@ -73,7 +73,7 @@ def drop_texts(
     dropped = found - shared
     decided = [_clean_decision(connection, row, dropped) for row in decisions]
     cleaned = [row for row in entries if _clean_entry(connection, row, dropped, who, at)]
-    withdrawn = [row for row in cleaned if row.state in LIVE and not _kept(row.examples, dropped)]
+    withdrawn = [row for row in cleaned if row.state in LIVE and _teaches_nothing(row, row.examples, dropped)]
     if cleaned:
         bump_overlay(connection)
     # What comes in from now on is not answered again; what came before was.
@@ -81,8 +81,12 @@ def drop_texts(
         schema.proposals.c.proposal_id.in_([row.proposal_id for row in withdrawn])
     )
     connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(over)).values(handled_at=at))
+    over_with = {row.proposal_id for row in withdrawn} | _emptied(proposals, decisions, dropped)
     outcomes = [
-        _clean_proposal(connection, row, dropped, went_well, gaps.get(row.gap_id), who, at) for row in proposals
+        _clean_proposal(
+            connection, row, dropped, went_well, gaps.get(row.gap_id), row.proposal_id in over_with, who, at
+        )
+        for row in proposals
     ]
     return {
         "texts": tuple(sorted(dropped)),
@@ -158,12 +162,31 @@ def _clean_entry(connection: Connection, row: Any, dropped: Collection[str], who
         "examples": [row.examples[place] for place in places],
         "vectors": _rows_of(row.vectors, len(row.examples), places),
     }
-    if not places and row.state in LIVE:
+    if row.state in LIVE and _teaches_nothing(row, row.examples, dropped):
         values["state"] = WITHDRAWN
         append_row(connection, at, who, "withdraw", row.entry_id, row.state, WITHDRAWN, "no example is left", "")
     table = schema.entries
     connection.execute(sa.update(table).where(table.c.entry_id == row.entry_id).values(**values))
     return True
+
+
+def _teaches_nothing(row: Any, examples: Sequence[str], dropped: Collection[str]) -> bool:
+    """Whether none of the examples is left that a proposal or an entry teaches; what is mere evidence may go."""
+    return ProposalKind(row.kind) in TEACHING and not _kept(examples, dropped)
+
+
+def _emptied(proposals: Sequence[Any], decisions: Sequence[Any], dropped: Collection[str]) -> set[str]:
+    """Return the proposals that were approved, are not live yet, and of whose examples as decided none is left."""
+    in_order = sorted(decisions, key=lambda row: int(row.number))  # the last one counts
+    edited = {row.proposal_id: row.content.get("examples") for row in in_order}
+    return {
+        row.proposal_id
+        for row in proposals
+        if row.state in UNPUBLISHED
+        and _teaches_nothing(
+            row, row.examples if edited.get(row.proposal_id) is None else edited[row.proposal_id], dropped
+        )
+    }
 
 
 def _rows_of(raw: bytes | None, count: int, places: Sequence[int]) -> bytes | None:
@@ -180,10 +203,14 @@ def _clean_proposal(
     dropped: Collection[str],
     went_well: Collection[str],
     gap: GapLeft | None,
+    is_over: bool,
     who: str,
     at: datetime,
 ) -> str:
-    """Take texts out of a proposal and bring its figures up to date; return what became of it."""
+    """Take texts out of a proposal and bring its figures up to date; return what became of it.
+
+    It `is_over` where nothing is left of what somebody approved.
+    """
     table = schema.proposals
     mine = table.c.proposal_id == row.proposal_id
     kept = _kept(row.examples, dropped)
@@ -196,15 +223,20 @@ def _clean_proposal(
         values["examples"] = kept
     if row.replay is not None:
         # The sample that these came from changes: what nobody is known to have said may be this person's.
-        broken = [text for text in row.replay["broken_texts"] if folded(text) in went_well]
-        if broken != row.replay["broken_texts"]:
-            values["replay"] = {**row.replay, "broken_texts": broken}
+        broken = row.replay["broken_texts"]
+        labels = row.replay.get("broken_labels", [])  # older rows have none
+        places = [place for place, text in enumerate(broken) if folded(text) in went_well]
+        if len(places) < len(broken):
+            left = {"broken_texts": [broken[place] for place in places]}
+            if labels:
+                left["broken_labels"] = [labels[place] for place in places]
+            values["replay"] = {**row.replay, **left}
     if gap is not None and row.state in WAITING:
         values.update(people=min(row.people, gap.people), turns=min(row.turns, gap.turns))
     is_answer = row.kind == ProposalKind.ANSWER.value
     if gap is not None and row.state in NEVER_LIVE and is_answer and row.label == learned_label(gap.old_name):
         values["label"] = learned_label(gap.new_name)
-    if row.state in (*UNPUBLISHED, *LIVE) and row.examples and not kept:
+    if is_over:
         values["state"] = WITHDRAWN
         if row.state in UNPUBLISHED:  # of what is live, its entry says so
             append_row(connection, at, who, "withdraw", row.proposal_id, row.state, WITHDRAWN, "no example is left", "")

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import HEAD, append_row, content_hash, find_problems
-from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, upsert
-from learning.adapters.rows import decision_row, proposal_row, to_proposal
+from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, set_meta, upsert
 from learning.adapters.store_erasure import ErasureStore
 from learning.adapters.store_gaps import GapTables
-from learning.errors import NotFound, StoreError
+from learning.adapters.store_regroup import RegroupTables
+from learning.adapters.store_review import handle_gap
+from learning.errors import StoreError
 from learning.model import (
+    ANSWERING,
+    TEACHING,
     AuditRow,
-    Decision,
     Entry,
     Proposal,
     ProposalKind,
@@ -28,99 +29,16 @@ from learning.model import (
 )
 from learning.overlay import pack_vectors
 
+SPENT = "drafter_tokens:"  # begins the key of a day's tokens
 
-class Store(GapTables, ErasureStore):
+
+class Store(GapTables, RegroupTables, ErasureStore):
     """Reads and writes the loop's records; each writing method is one transaction.
 
     Raises:
         StoreError: the database cannot be opened, read or written.
 
     """
-
-    # --- proposals and decisions ---------------------------------------------------------------
-
-    def proposals(self) -> list[Proposal]:
-        """Return every proposal, the best score first."""
-        query = sa.select(schema.proposals).order_by(schema.proposals.c.score.desc(), schema.proposals.c.proposal_id)
-        with self._database.read() as connection:
-            return [to_proposal(row) for row in connection.execute(query)]
-
-    def proposal(self, prefix: str) -> Proposal:
-        """Return the proposal whose id starts with `prefix`.
-
-        Raises:
-            NotFound: none does, or more than one.
-
-        """
-        found = [proposal for proposal in self.proposals() if prefix and proposal.proposal_id.startswith(prefix)]
-        if len(found) == 1:
-            return found[0]
-        what = f"fits {len(found)} proposals" if found else "is no proposal"
-        raise NotFound(what, f"id {prefix!r}", "take an id from `python -m learning review list`")
-
-    def save_proposals(self, proposals: Sequence[Proposal], at: datetime) -> int:
-        """Write new proposals and refresh waiting ones; what people decided is never touched."""
-        new = 0
-        with self._database.write() as connection:
-            self._check_forgotten(connection)
-            for proposal in proposals:
-                table = schema.proposals
-                row = connection.execute(
-                    sa.select(table.c.state, table.c.created_at).where(table.c.proposal_id == proposal.proposal_id)
-                ).first()
-                if row is None:
-                    new += 1
-                    connection.execute(sa.insert(table), proposal_row(proposal))
-                    evidence = content_hash(*proposal.examples, proposal.answer or "")
-                    append_row(connection, at, "miner", "propose", proposal.proposal_id, "", "pending", "", evidence)
-                elif ProposalState(row.state) is ProposalState.PENDING:
-                    content = {**proposal_row(proposal), "created_at": row.created_at}
-                    connection.execute(
-                        sa.update(table).where(table.c.proposal_id == proposal.proposal_id).values(**content)
-                    )
-        return new
-
-    def save_decision(self, before: Proposal, after: Proposal, decision: Decision) -> None:
-        """Record what a person decided; a proposal that someone else has moved meanwhile is refused."""
-        with self._database.write() as connection:
-            self._change_state(connection, before, after)
-            connection.execute(sa.insert(schema.decisions), decision_row(decision))
-            append_row(
-                connection,
-                decision.at,
-                decision.who,
-                decision.action.value,
-                after.proposal_id,
-                before.state.value,
-                after.state.value,
-                decision.reason,
-                content_hash(*after.examples, after.answer or ""),
-            )
-
-    def reopen_deferred(self, before: Proposal, after: Proposal, at: datetime) -> None:
-        """Put a deferred proposal back in the queue."""
-        with self._database.write() as connection:
-            self._change_state(connection, before, after)
-            append_row(connection, at, "miner", "reopen", after.proposal_id, "deferred", "pending", "due", "")
-
-    def _change_state(self, connection: Connection, before: Proposal, after: Proposal) -> None:
-        table = schema.proposals
-        changed = connection.execute(
-            sa.update(table)
-            .where(
-                table.c.proposal_id == before.proposal_id,
-                table.c.state == before.state.value,
-                # What was erased meanwhile must not come back.
-                table.c.examples == sa.literal(before.examples, schema.Json()),
-            )
-            .values(**proposal_row(after))
-        )
-        if changed.rowcount != 1:
-            raise StoreError(
-                f"is no longer {before.state.value} as it was: somebody else decided first, or was forgotten",
-                f"proposal {before.proposal_id}",
-                "look at it again with `python -m learning review show`",
-            )
 
     # --- entries and releases ------------------------------------------------------------------
 
@@ -138,15 +56,16 @@ class Store(GapTables, ErasureStore):
                 "kind": after.kind.value,
                 "label": after.label,
                 "examples": after.examples,
-                "answer": after.answer if after.kind is ProposalKind.ANSWER else None,
-                "vectors": pack_vectors(vectors),
+                "answer": after.answer if after.kind in ANSWERING else None,
+                "target": after.target,
+                "vectors": pack_vectors(vectors) if after.kind in TEACHING else None,
                 "encoder": encoder,
                 "release": number,
                 "state": ProposalState.PUBLISHED.value,
             }
             upsert(connection, schema.entries, "entry_id", row)
             connection.execute(sa.insert(schema.releases), asdict(release))
-            _handle_gap(connection, after.proposal_id, at)
+            handle_gap(connection, after.proposal_id, at)
             bump_overlay(connection)
             evidence = content_hash(*after.examples, after.answer or "")
             append_row(
@@ -180,7 +99,7 @@ class Store(GapTables, ErasureStore):
             )
             if to is ProposalState.WITHDRAWN:
                 # What comes in from now on is not answered again; what came before was.
-                _handle_gap(connection, entry.proposal_id, at)
+                handle_gap(connection, entry.proposal_id, at)
             bump_overlay(connection)
             append_row(connection, at, who, what, entry.entry_id, entry.state.value, to.value, reason, "")
 
@@ -200,6 +119,7 @@ class Store(GapTables, ErasureStore):
                     answer=row.answer,
                     release=row.release,
                     state=ProposalState(row.state),
+                    target=row.target,
                 )
                 for row in connection.execute(query)
             ]
@@ -231,6 +151,17 @@ class Store(GapTables, ErasureStore):
             row = {"job": job, "started": started, "finished": finished, "outcome": outcome, "summary": dict(summary)}
             connection.execute(sa.insert(schema.runs), row)
 
+    def spent(self, day: str) -> int:
+        """Return how many tokens of a language model were spent on a day such as 2024-03-01 (UTC)."""
+        with self._database.read() as connection:
+            return int(get_meta(connection, f"{SPENT}{day}") or 0)
+
+    def spend(self, day: str, tokens: int) -> None:
+        """Note tokens that a language model has taken."""
+        with self._database.write() as connection:
+            before = int(get_meta(connection, f"{SPENT}{day}") or 0)
+            set_meta(connection, f"{SPENT}{day}", str(before + tokens))
+
     def last_run(self, job: str) -> Mapping[str, Any] | None:
         """Return the newest run of `job`, None if there was none."""
         query = sa.select(schema.runs).where(schema.runs.c.job == job).order_by(schema.runs.c.number.desc()).limit(1)
@@ -249,10 +180,3 @@ class Store(GapTables, ErasureStore):
         rows = self.audit_rows()
         with self._database.read() as connection:
             return find_problems(rows, get_meta(connection, HEAD))
-
-
-def _handle_gap(connection: Connection, proposal_id: str, at: datetime) -> None:
-    gap_id = sa.select(schema.proposals.c.gap_id).where(schema.proposals.c.proposal_id == proposal_id)
-    connection.execute(
-        sa.update(schema.gaps).where(schema.gaps.c.gap_id == gap_id.scalar_subquery()).values(handled_at=at)
-    )

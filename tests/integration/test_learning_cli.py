@@ -449,8 +449,12 @@ def test_gaps_are_listed_and_shown(root: Path, run: Run) -> None:
     assert f"{gap['turns']} messages of {gap['people']} people" in shown
     assert "  - " in shown
     assert "signals: " in shown
+    (waiting,) = proposals(run)
+    assert f"proposal {waiting['proposal_id'][:8]} waits" in shown
     assert "fallback" in shown
-    assert set(json.loads(run("gaps", "show", gap["gap_id"], "--json").out)) == {"gap", "typical", "signals", "tried"}
+    assert set(json.loads(run("gaps", "show", gap["gap_id"], "--json").out)) == {
+        *("gap", "typical", "signals", "tried", "proposals")
+    }
 
 
 def test_a_gap_tells_what_was_tried(root: Path, run: Run) -> None:

@@ -90,6 +90,27 @@ def test_examples_of_a_known_intent_keep_its_name() -> None:
     assert (decision.label, decision.answer, decision.examples) == (None, None, ("do i get points",))
 
 
+def test_a_better_answer_is_edited_and_its_messages_are_only_evidence() -> None:
+    better = replace(PROPOSAL, kind=ProposalKind.REWORD, label="faq/points", target="utter_faq/points")
+    same = forms.approval(better, Form({"answer": (str(PROPOSAL.answer),)}), "ann", NOW)
+    other = forms.approval(better, Form({"answer": ("Two.",), "name": ("x",), "keep": ("0",)}), "ann", NOW)
+    assert same.action is Action.APPROVE
+    assert (other.action, other.label, other.answer, other.examples) == (Action.EDIT, None, "Two.", None)
+
+
+def test_of_two_labels_to_merge_a_person_chooses_the_one_that_stays() -> None:
+    merge = replace(PROPOSAL, kind=ProposalKind.MERGE, label="faq/a", target="faq/b", answer=None)
+    assert forms.approval(merge, Form({"label": ("faq/a",)}), "ann", NOW).action is Action.APPROVE
+    assert forms.approval(merge, Form({"label": ("faq/b",)}), "ann", NOW).label == "faq/b"
+    with pytest.raises(Incomplete):
+        forms.approval(merge, Form({"label": ("faq/c",)}), "ann", NOW)
+
+
+def test_a_retirement_is_only_approved() -> None:
+    retired = replace(PROPOSAL, kind=ProposalKind.RETIRE, label="faq/a", answer=None)
+    assert forms.approval(retired, Form({"name": ("x",), "answer": ("y",)}), "ann", NOW).action is Action.APPROVE
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
