@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-Z = 1.96  # standard errors on either side of an interval of 95 %
+from learning.intervals import Z95, wilson
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,6 @@ def cohens_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
     return None if expected >= 1 else (observed - expected) / (1 - expected)
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
-    """Return the score interval of a share, 0..1 without observations (Wilson 1927)."""
-    if not total:
-        return (0.0, 1.0)
-    share, weight = hits / total, Z * Z / total
-    middle = share + weight / 2
-    spread = Z * sqrt(share * (1 - share) / total + weight / (4 * total))
-    return (max(0.0, (middle - spread) / (1 + weight)), min(1.0, (middle + spread) / (1 + weight)))
-
-
 def _shares(pairs: Sequence[tuple[str, str]]) -> tuple[float, float]:
     """Return the observed agreement, and that expected of two readers who decide by their habits alone."""
     total = len(pairs)
@@ -98,4 +88,4 @@ def _standard_error(pairs: Sequence[tuple[str, str]]) -> float:
 
 
 def _interval(kappa: float, error: float) -> tuple[float, float]:
-    return (max(-1.0, kappa - Z * error), min(1.0, kappa + Z * error))
+    return (max(-1.0, kappa - Z95 * error), min(1.0, kappa + Z95 * error))

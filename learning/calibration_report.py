@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from learning.calibration import ISOTONIC_EACH, ISOTONIC_FROM, Calibration, Decided, read_decided
+from learning.intervals import wilson
 from learning.loop import Loop
 from learning.model import UPKEEP_GAPS, Entry, Gap, Proposal, ProposalState, Release
 
@@ -16,7 +17,6 @@ BANDS = ((0, 20), (20, 40), (40, 60), (60, 80), (80, 90), (90, 101))
 BINS = 10  # of the expected calibration error
 FIRM = 50  # decisions from which the errors are more than chance
 SETTLED = timedelta(days=7)  # that a release must be live before it can be said to have fixed anything
-CERTAIN = 1.96  # standard deviations of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,6 @@ def calibration_error(decided: Sequence[Decided]) -> float:
         group = [item for item, place in zip(decided, bins, strict=True) if place == number]
         error += abs(sum(item.shown / 100 - item.accepted for item in group))
     return error / len(decided) if decided else 0.0
-
-
-def wilson(hits: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval (0..1) of a share after Wilson (1927); everything is possible without a count."""
-    if not count:
-        return 0.0, 1.0
-    share, spread = hits / count, CERTAIN**2 / count
-    middle = (share + spread / 2) / (1 + spread)
-    half = CERTAIN / (1 + spread) * float(np.sqrt(share * (1 - share) / count + spread / (4 * count)))
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _band(low: int, high: int, decided: Sequence[Decided], fixes: Mapping[str, bool]) -> Band:

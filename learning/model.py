@@ -515,7 +515,10 @@ class SecondReading:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a person said of a proposal; the changed fields are set only where they edited them."""
+    """What a person said of a proposal; the changed fields are set only where they edited them.
+
+    `kind` is EXAMPLES where a new question was given the label of one that has an answer: then it adds to that.
+    """
 
     proposal_id: str
     action: Action
@@ -527,6 +530,7 @@ class Decision:
     answer: str | None = None
     defer_until: datetime | None = None
     defer_turns: int | None = None
+    kind: ProposalKind | None = None
 
 
 @dataclass(frozen=True)

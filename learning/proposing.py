@@ -15,6 +15,7 @@ from learning.kept_vectors import KeptVectors, Remembered
 from learning.loop import Loop
 from learning.model import (
     ANSWERING,
+    TEACHING,
     Answer,
     Draft,
     FailedTurn,
@@ -83,7 +84,7 @@ class _Bench:
     live: Live
     successes: Messages
     needs: Needs
-    learned: Mapping[str, str]  # labels that were learned and live, by the gap that taught them
+    learned: Mapping[str, str]  # labels that were taught and are live, by the gap that taught them
     rejected: Rejected
     calibration: Calibration
 
@@ -111,7 +112,7 @@ class _Bench:
                 [turn.text for turn in good], known, loop.encoder, [turn.label for turn in good], live
             ),
             needs=Needs.of(store.gaps(), {key: (need.count, need.mean) for key, need in standing.items()}),
-            learned={gap_of[entry.proposal_id]: entry.label for entry in entries if entry.kind is ProposalKind.ANSWER},
+            learned={gap_of[entry.proposal_id]: entry.label for entry in entries if entry.kind in TEACHING},
             rejected=Rejected.of(store, encoder, loop.settings.proposals),
             calibration=read_calibration(loop),
         )

@@ -106,6 +106,8 @@ def as_decided(proposal: Proposal, decision: Decision | None) -> Proposal:
 def _edited(proposal: Proposal, decision: Decision) -> Proposal:
     if proposal.kind is ProposalKind.MERGE and decision.label == proposal.target:
         return replace(proposal, label=str(proposal.target), target=proposal.label)  # the other one stays
+    if decision.kind is ProposalKind.EXAMPLES:
+        proposal = replace(proposal, kind=decision.kind, answer=None, sources=(), drafter="", warnings=())
     return replace(
         proposal,
         label=decision.label or proposal.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Optional
 
@@ -12,6 +13,8 @@ from learning import console, pipeline, reviewing
 from learning.bootstrap import utc_now
 from learning.bulk import last_batch
 from learning.errors import ReviewError
+from learning.evidence import read_evidence
+from learning.evidence_view import show_evidence
 from learning.loop import Loop
 from learning.model import ANSWERING, TEACHING, Action, Decision, Proposal, ProposalKind
 from learning.review import OPEN_STATES, already_decided
@@ -57,14 +60,15 @@ def review_list(
 @review_cli.command()
 def show(ctx: typer.Context, proposal: str = ID, json: bool = AS_JSON) -> None:
     """Show one proposal with its evidence, and what was decided about it."""
-    store = app_of(ctx).loop.store
+    loop = app_of(ctx).loop
+    store = loop.store
     found = store.proposal(proposal)
+    evidence = read_evidence(loop, found)
     if json:
-        console.print_json(found)
+        console.print_json({**asdict(found), "evidence": evidence})
         return
     console.show_proposal(found, store.gap(found.gap_id))
-    if found.assignee:
-        console.out.print(f"assigned to {escape(found.assignee)}")
+    show_evidence(evidence)
     for decision in store.decisions_about(found.proposal_id):
         _print_decision(decision)
 

@@ -48,7 +48,7 @@ def review(loop: Loop, decision: Decision) -> Release | None:
 
     """
     before = loop.store.proposal(decision.proposal_id)
-    decision = replace(decision, proposal_id=before.proposal_id)
+    decision = adding_to_known(loop, before, replace(decision, proposal_id=before.proposal_id))
     try:
         return _carry_out(loop, before, decision)
     except (ReviewError, StoreError) as error:
@@ -61,9 +61,22 @@ def review(loop: Loop, decision: Decision) -> Release | None:
 
 def would_do(loop: Loop, decision: Decision) -> None:
     """Raise what `review` would raise, and change nothing."""
-    after = decide(loop.store.proposal(decision.proposal_id), decision)
+    before = loop.store.proposal(decision.proposal_id)
+    decision = adding_to_known(loop, before, decision)
+    after = decide(before, decision)
     if decision.action in APPROVING:
         check_fits(loop, after)
+
+
+def adding_to_known(loop: Loop, before: Proposal, decision: Decision) -> Decision:
+    """Return the decision about a new question that a person named like an answered one: it adds examples to that.
+
+    Where an answer was typed as well it stays as it is, and is refused: one of the two answers would be lost.
+    """
+    renamed = decision.action is Action.EDIT and decision.label not in (None, before.label)
+    if before.kind is not ProposalKind.ANSWER or not renamed or decision.answer is not None:
+        return decision
+    return replace(decision, kind=ProposalKind.EXAMPLES) if decision.label in read_labels(loop).known else decision
 
 
 def assign(loop: Loop, prefix: str, assignee: str | None, who: str) -> Proposal:
@@ -222,7 +235,9 @@ def check_fits(loop: Loop, proposal: Proposal) -> None:
         # The bot would give one of the two answers to both questions.
         if proposal.label in labels.answered:
             raise ReviewError(
-                f"has the name {proposal.label}, which another answer has", item, "give it another one with --name"
+                f"has the name {proposal.label}, which another answer has",
+                item,
+                "give it another one with --name, or add its examples to that one by naming it without an answer",
             )
         return
     for label in (proposal.label, proposal.target if proposal.kind is ProposalKind.MERGE else None):
@@ -262,6 +277,9 @@ def notes_on(loop: Loop, decision: Decision) -> tuple[str, ...]:
     found = []
     if proposal.assignee and proposal.assignee != decision.who:
         found.append(f"It was assigned to {proposal.assignee}.")
+    made = loop.store.decisions_about(proposal.proposal_id)
+    if made and made[-1].kind is ProposalKind.EXAMPLES and decision.action is Action.EDIT:
+        found.append(f"{decision.label} has an answer already: the examples were added to it, and no answer was made.")
     typed = [("Your answer", decision.answer)] if decision.answer else []
     typed += [("An example", text) for text in decision.examples or () if text not in proposal.examples]
     for what, text in typed:

@@ -187,12 +187,18 @@ def to_decision(row: Any) -> Decision:
         label=content.get("label"),
         examples=None if examples is None else tuple(examples),
         answer=content.get("answer"),
+        kind=ProposalKind(content["kind"]) if "kind" in content else None,
     )
 
 
 def decision_row(decision: Decision) -> dict[str, Any]:
     """Return the row of a decision, with only what the person changed."""
-    content = {"label": decision.label, "examples": decision.examples, "answer": decision.answer}
+    content = {
+        "label": decision.label,
+        "examples": decision.examples,
+        "answer": decision.answer,
+        "kind": decision.kind.value if decision.kind else None,
+    }
     return {
         "proposal_id": decision.proposal_id,
         "action": decision.action.value,

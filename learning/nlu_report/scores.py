@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
+from learning.intervals import wilson
 from learning.model import FALLBACK_INTENT, Example, Prediction
 
 BINS = 10  # of confidence; fewer would hide where it is off, more would leave bins with a handful of messages
-Z95 = 1.96  # standard deviations that hold 95 % of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -144,17 +143,6 @@ def score(holdout: Sequence[Example], predictions: Sequence[Prediction]) -> Scor
         mistakes=tuple(sorted(mistakes, key=lambda item: (item.label, item.predicted, -item.confidence))),
         cells=tuple(Cell(*pair, count) for pair, count in sorted(cells.items())),
     )
-
-
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share after Wilson, which stays in 0..1 for few messages too."""
-    if not total:
-        return 0.0, 1.0
-    share, square = correct / total, Z95**2
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = Z95 / (1 + square / total) * sqrt(share * (1 - share) / total + square / (4 * total**2))
-    # Rounding must not push a share of exactly 0 or 1 out of its own interval.
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
 def _intent_scores(cells: Counter[tuple[str, str]]) -> tuple[IntentScore, ...]:

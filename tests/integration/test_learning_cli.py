@@ -134,7 +134,9 @@ def test_ids_are_whole_on_a_narrow_terminal(run: Run, monkeypatch: pytest.Monkey
 def test_json_outputs_are_json_alone(run: Run) -> None:
     assert json.loads(run("mine", "--json").out)["new_proposals"] == 1
     (waiting,) = proposals(run)
-    assert json.loads(run("review", "show", waiting["proposal_id"], "--json").out) == waiting
+    shown = json.loads(run("review", "show", waiting["proposal_id"], "--json").out)
+    assert shown.pop("evidence")["people"] == waiting["people"]
+    assert shown == waiting
     decided = json.loads(run("review", "reject", waiting["proposal_id"], "--reason", "no", "--json").out)
     assert (decided["proposal"]["state"], decided["release"]) == ("rejected", None)
 
@@ -215,7 +217,7 @@ def test_an_edit_of_a_known_intents_examples_keeps_its_name(
         (("show", "zzz"), "id 'zzz': is no proposal; take an id from"),
         (("approve", "{id}", "--answer", " "), "has no answer yet"),
         (("approve", "{id}", "--name", "no good"), "has the name 'learned/no good'"),
-        (("approve", "{id}", "--name", "learned/about_learning"), "which another answer has"),
+        (("approve", "{id}", "--name", "about_learning", "--answer", "Yes."), "which another answer has"),
         (("reject", "{id}", "--reason", ""), "needs a reason"),
         (("defer", "{id}"), "needs a date or a volume"),
         (("edit", "{id}", "--drop", "never said"), "'never said': is none of its examples"),
@@ -240,10 +242,22 @@ def test_of_two_answers_with_one_name_the_second_needs_another(root: Path, run: 
     store_of(root).save_proposals([proposal(1, label="learned/a"), proposal(2, label="learned/a")], START)
     assert run("review", "approve", proposal(1).proposal_id).code == 0
 
-    assert "which another answer has; give it another one with --name" in (
-        run("review", "approve", proposal(2).proposal_id).error
-    )
+    refused = run("review", "approve", proposal(2).proposal_id).error
+    assert "which another answer has; give it another one with --name" in refused
     assert run("review", "approve", proposal(2).proposal_id, "--name", "b").code == 0
+
+
+def test_a_question_that_has_an_answer_already_adds_its_examples_to_that(root: Path, run: Run) -> None:
+    store_of(root).save_proposals([proposal(1, label="learned/a"), proposal(2, label="learned/b")], START)
+    run("review", "approve", proposal(1).proposal_id)
+    said = run("review", "approve", proposal(2).proposal_id, "--name", "a").out
+
+    assert "learned/a has an answer already: the examples were added to it" in said
+    entries = {entry.proposal_id: entry for entry in store_of(root).entries(ProposalState.PUBLISHED)}
+    added = entries[proposal(2).proposal_id]
+    assert (added.kind, added.label, added.answer) == (ProposalKind.EXAMPLES, "learned/a", None)
+    assert run("review", "undo", proposal(2).proposal_id).code == 0
+    assert store_of(root).proposal(proposal(2).proposal_id) == proposal(2, label="learned/b")
 
 
 def test_deciding_twice_is_refused(run: Run) -> None:

@@ -609,7 +609,10 @@ def test_ratings_go(store: Store) -> None:
     erased = erase(store, "zoe")
 
     assert {name: count for name, count in erased.rows.items() if count} == {
-        **{"conversations": 1, "failed_turns": 1, "signals": 1, "ratings": 1}
+        "conversations": 1,
+        "failed_turns": 1,
+        "signals": 1,
+        "ratings": 1,
     }
     assert (store.label_ratings(), store.counts()["conversations"]) == ([], 1)
 

@@ -78,7 +78,7 @@ def crash_while_approving(loop: Loop, number: int) -> None:
             return getattr(loop.store, name)
 
     with contextlib.suppress(Crash):
-        review(replace(loop, store=Crashing()), decision(Action.APPROVE, number))  # type: ignore[arg-type]
+        review(replace(loop, store=Crashing()), decision(Action.APPROVE, number))
 
 
 def act(loop: Loop, step: str, number: int, known: Known) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.calibration import ISOTONIC_FROM, Calibration, Decided, raw_of
-from learning.calibration_report import calibration_error, wilson
+from learning.calibration_report import calibration_error
+from learning.intervals import wilson
 from learning.model import LOW_SCORE, Decision, LabelUse, Proposal, ProposalKind, ProposalState
 from learning.rejections import Rejected
 from learning.score_prior import fit_prior

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks import loop, loop_data
+from benchmarks import loop_data
 from benchmarks.loop_bot import label_of
 from benchmarks.loop_customers import THUMB_WRONG, WEEK, Customers, append
 from benchmarks.loop_data import Message, Scenario
 from benchmarks.loop_project import article_of, merge_learned, write_project
 from benchmarks.loop_reviewer import judge
 from benchmarks.loop_scores import Decided, acceptance, alone, calibration_error, error_by_chance, read
+from benchmarks.loop_tables import tables
 from benchmarks.nlu_data import OUT_OF_SCOPE
 from benchmarks.tracker_talk import REJECTIONS
 from learning.adapters.project import Project
@@ -365,8 +366,8 @@ def test_resolved_is_the_right_answer_only() -> None:
     meanings = {**MEANINGS, "learned/points": "loyalty"}
     found = read(drawn, [parsed(label) for _, label in said], meanings, frozenset({"loyalty"}))
 
-    assert (found.hidden, found.covered, found.known) == (0.5, 0.5, pytest.approx(1 / 3))
-    assert (found.outside_answered, found.outside_learned, found.known_learned) == (0.5, 0.5, pytest.approx(1 / 3))
+    assert (found.hidden, found.covered, found.known) == pytest.approx((0.5, 0.5, 1 / 3))
+    assert (found.outside_answered, found.outside_learned, found.known_learned) == pytest.approx((0.5, 0.5, 1 / 3))
     assert found.by_intent == {"loyalty": 0.5}
 
 
@@ -385,7 +386,7 @@ def test_tables_hold_what_was_measured() -> None:
     run = {"first": reading, "cycles": [cycle], "decided": items, "left": []}
     runs = {"clinc150/0/retrained weekly": run, "clinc150/0/overlay only": run}
     runs["clinc150/0/all labelled by hand"] = {"weeks": {"1": {**reading, "hidden": 0.99}}}
-    weekly, summary, _ = loop.tables(runs)
+    weekly, summary, _ = tables(runs)
 
     assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 (±0.0) | 97.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
     assert "| 85.7 | 0.10 |" in weekly

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa as reference
 
-from learning.agreement import Z, agreement, cohens_kappa, wilson
+from learning.agreement import agreement, cohens_kappa
+from learning.intervals import Z95, wilson
 
 VERDICTS = ("approve", "edit", "reject")
 PAIRS = st.lists(st.tuples(st.sampled_from(VERDICTS), st.sampled_from(VERDICTS)), min_size=1, max_size=60)
 
 
-def table(pairs: list[tuple[str, str]]) -> np.ndarray:
+def table(pairs: list[tuple[str, str]]) -> Any:
     """The pairs as a square of counts."""
     counts = np.zeros((3, 3))
     for first, second in pairs:
@@ -40,9 +43,9 @@ def test_it_is_what_statsmodels_computes(pairs: list[tuple[str, str]]) -> None:
     expected = reference(table(pairs))
 
     assert found.kappa == pytest.approx(expected.kappa)
-    error = Z * max(float(expected.var_kappa), 0.0) ** 0.5  # rounding may leave it a little under nothing
+    error = Z95 * max(float(expected.var_kappa), 0.0) ** 0.5  # rounding may leave it a little under nothing
     low, high = (float(np.clip(expected.kappa + side * error, -1, 1)) for side in (-1, 1))
-    assert found.kappa_interval == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+    assert found.kappa_interval == pytest.approx((low, high), abs=1e-3)
 
 
 @given(PAIRS)
@@ -62,7 +65,7 @@ def test_wilsons_limits_are_the_shares_that_the_observed_one_just_fits(hits: int
     assert 0 <= low <= share <= high <= 1
     for limit in (low, high):
         if limit not in (0.0, 1.0):
-            assert abs(share - limit) == pytest.approx(Z * (limit * (1 - limit) / total) ** 0.5, abs=1e-9)
+            assert abs(share - limit) == pytest.approx(Z95 * (limit * (1 - limit) / total) ** 0.5, abs=1e-9)
 
 
 def test_without_readings_nothing_is_claimed() -> None:

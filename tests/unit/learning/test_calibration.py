@@ -26,7 +26,8 @@ from learning.calibration import (
     read_decided,
 )
 from learning.calibration_cli import calibration_command
-from learning.calibration_report import CalibrationReport, calibration_error, report, wilson
+from learning.calibration_report import CalibrationReport, calibration_error, report
+from learning.intervals import wilson
 from learning.model import (
     Action,
     Decision,

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.intervals import wilson
 from learning.model import FALLBACK_INTENT, Example, Prediction
-from learning.nlu_report.scores import score, wilson
+from learning.nlu_report.scores import score
 
 
 def measured(*rows: tuple[str, str, float]):
