@@ -68,7 +68,8 @@ class Stack:
 
     def __post_init__(self) -> None:
         self.state = self.root / "var"
-        self.token = secrets.token_urlsafe(24)
+        # Hexadecimal: a token that begins with a dash would be taken for an option of `rasa run`, one start in 64.
+        self.token = secrets.token_hex(24)
         self.demo_password = secrets.token_urlsafe(9)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 

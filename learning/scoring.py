@@ -74,12 +74,12 @@ WEIGHTS: Mapping[ProposalKind, Weights] = MappingProxyType(
             SPARES: 0.1,
         },
         ProposalKind.REWORD: {
-            PEOPLE: 0.2,
-            FAILURE: 0.1,
-            LABEL: 0.15,
+            PEOPLE: 0.15,
+            FAILURE: 0.05,
+            LABEL: 0.35,
             DISLIKED: 0.2,
-            ANSWERED: 0.15,
-            SUPPORTED: 0.2,
+            ANSWERED: 0.1,
+            SUPPORTED: 0.15,
         },
     }
 )

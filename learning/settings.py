@@ -138,7 +138,7 @@ class RetrainSettings:
 
     max_accuracy_drop: float = 0.01
     absorb_share: float = 0.8
-    absorb_examples: int = 15
+    absorb_examples: int = 25
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def test_an_entry_is_absorbed_from_the_share_of_the_settings(
 
 
 def test_an_entry_of_few_examples_stays_in_the_overlay(loop: Loop, server: FakeServer) -> None:
-    few = replace(loop.settings.retrain, absorb_examples=15)
+    few = replace(loop.settings.retrain, absorb_examples=25)
     report = run(replace(loop, settings=replace(loop.settings, retrain=few)), server)
 
     assert report.model is not None
