@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from pathlib import Path
 
 import typer
@@ -14,6 +15,8 @@ from hub.app import create_app
 from hub.settings import load_hub_settings
 from learning.bootstrap import build, utc_now
 from learning.errors import EvergreenError
+
+WARM_UP = "Hello."
 
 cli = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -45,6 +48,8 @@ def serve(
         typer.echo(f"hub: the account {DEMO} is switched on")
     typer.echo(f"hub: http://{host}:{port}")
     sys.stdout.flush()
+    # The redactor loads its language model at its first text, which takes seconds: nobody's page should wait for it.
+    threading.Thread(target=loop.redactor.redact, args=(WARM_UP,), name="warm-up", daemon=True).start()
     # There are no websockets, and uvicorn's newest code for them needs a newer package than Rasa allows.
     uvicorn.run(
         create_app(settings, loop, accounts), host=host, port=port, log_level="warning", ws="none", server_header=False

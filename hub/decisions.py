@@ -22,7 +22,7 @@ NOT_LIVE_YET = (ProposalState.APPROVED, ProposalState.EDITED)
 class Outcome:
     """What became of a decision; `warning` says why the branch could not be written.
 
-    `proposal` has the label under which it went live. `seen` marks it as it is now, for an undo, and `notes` is what
+    `proposal` has the labels under which it went live. `seen` marks it as it is now, for an undo, and `notes` is what
     the person should know of what they typed.
     """
 
@@ -59,7 +59,8 @@ def decide(hub: Hub, decision: Decision) -> Outcome:
     if release is None:
         return Outcome(after, None, None, seen)
     commit, warning = write_branch(hub)
-    named = replace(after, label=_label(hub, after))
+    entry = next((entry for entry in hub.loop.store.entries() if entry.proposal_id == after.proposal_id), None)
+    named = replace(after, kind=entry.kind, label=entry.label, target=entry.target) if entry else after
     return Outcome(named, release, commit, seen, notes_on(hub.loop, decision), warning)
 
 
@@ -79,7 +80,8 @@ def undo(hub: Hub, decision: Decision, seen: str) -> str:
     except EvergreenError as error:
         present = hub.loop.store.proposal(before.proposal_id)
         if present.state is not before.state:
-            raise Conflict(texts.UNDONE_FIRST.format(state=texts.STATES[present.state]), before.proposal_id, "") from error
+            said = texts.UNDONE_FIRST.format(state=texts.STATES[present.state])
+            raise Conflict(said, before.proposal_id, "") from error
         raise
     return write_branch(hub)[1] if before.state in pipeline.LIVE else ""
 
@@ -125,12 +127,6 @@ def _decided(hub: Hub, present: Proposal) -> Conflict:
     if decided:
         said = f"{said} {texts.DECIDED_BY.format(who=decided[-1].who, at=f'{decided[-1].at:%Y-%m-%d %H:%M} UTC')}"
     return Conflict(said, present.proposal_id, "")
-
-
-def _label(hub: Hub, proposal: Proposal) -> str:
-    """Return the label under which a proposal went live: the one that the reviewer gave it."""
-    entry = next((entry for entry in hub.loop.store.entries() if entry.proposal_id == proposal.proposal_id), None)
-    return entry.label if entry else proposal.label
 
 
 def _entry(hub: Hub, entry_id: str) -> Entry | None:

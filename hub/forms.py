@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from urllib.parse import parse_qs
@@ -75,8 +75,12 @@ def fingerprint(proposal: Proposal) -> str:
     return content_id(proposal.state.value, proposal.label, proposal.target, proposal.answer, *proposal.examples)
 
 
-def approval(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
+def approval(
+    proposal: Proposal, form: Form, who: str, at: datetime, answered: Collection[str] = frozenset()
+) -> Decision:
     """Return the decision of the approval form: an approval, or an edit if the person changed anything.
+
+    A new question with the name of one of the `answered` labels adds its examples to that one, and needs no answer.
 
     Raises:
         Incomplete: what would be published lacks something.
@@ -86,10 +90,11 @@ def approval(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision
     if not examples and proposal.kind in TEACHING:
         raise Incomplete(texts.NEED_EXAMPLES, "examples", "")
     label = _chosen_label(proposal, form)
-    answer = _typed_answer(form) if proposal.kind in ANSWERING else None
+    adds = proposal.kind is ProposalKind.ANSWER and label != proposal.label and label in answered
+    answer = _typed_answer(form, may_be_empty=adds) if proposal.kind in ANSWERING else None
     changes = {
         "label": label if label != proposal.label else None,
-        "answer": answer if answer != (proposal.answer or "").strip() else None,
+        "answer": answer if answer and answer != (proposal.answer or "").strip() else None,
     }
     changed = examples != proposal.examples or any(value is not None for value in changes.values())
     if not changed:
@@ -173,9 +178,9 @@ def _chosen_label(proposal: Proposal, form: Form) -> str:
     return proposal.label
 
 
-def _typed_answer(form: Form) -> str:
+def _typed_answer(form: Form, may_be_empty: bool) -> str:
     answer = form.get("answer")
-    if not answer:
+    if not answer and not may_be_empty:
         raise Incomplete(texts.NEED_ANSWER, "answer", "")
     if len(answer) > MAX_ANSWER:
         raise Incomplete(texts.LONG_ANSWER.format(length=len(answer), limit=MAX_ANSWER), "answer", "")

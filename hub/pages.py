@@ -87,7 +87,12 @@ def proposal(request: Request) -> Response:
 
 def approve(request: Request) -> Response:
     """Approve a proposal, as it is or as the person changed it."""
-    return _decide(request, lambda hub, found, form, at: forms.approval(found, form, user_of(request), at))
+
+    def read(hub: Hub, found: Proposal, form: Form, at: datetime) -> Decision:
+        answered = reviewing.read_labels(hub.loop).known
+        return forms.approval(found, form, user_of(request), at, answered)
+
+    return _decide(request, read)
 
 
 def reject(request: Request) -> Response:
@@ -190,7 +195,9 @@ def _leave_outcome(request: Request, outcome: decisions.Outcome) -> None:
         done = {"rejected": texts.DONE_REJECTED, "deferred": texts.DONE_DEFERRED}[outcome.proposal.state.value]
         leave_notice(request, done.format(label=label), undo=undo)
         return
-    said = texts.DONE_LIVE.format(number=outcome.release.number, label=label)
+    said = texts.DONE_LIVE[outcome.proposal.kind].format(
+        number=outcome.release.number, label=label, target=outcome.proposal.target
+    )
     if outcome.commit:
         branch = hub_of(request).loop.settings.review.branch
         said = f"{said} {texts.DONE_BRANCH.format(branch=branch, commit=outcome.commit[:10])}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from learning.model import Priority, ProposalKind, ProposalState
+from learning.evidence import Speaker
+from learning.model import Action, Priority, ProposalKind, ProposalState
 
 NAME = "Evergreen"
 SKIP = "Skip to the content"
@@ -41,6 +42,13 @@ LOW_SCORE = "low"
 NO_ANSWER_YET = "needs an answer"
 REPLAY_SHORT = "fixes {fixed} of {failures}"
 REPLAY_BREAKS = "breaks {broken}"
+REPLAY_SHORT_REACHES = "reaches {fixed} of {failures}"
+FILTER = "Which proposals"
+ALL = "All"
+MINE = "Mine"
+FOR_YOU = "for you"
+NOTHING_MINE = "Nothing is assigned to you."
+NOTHING_MINE_NEXT = "Anybody may decide about the others."
 MORE_WATCHED = "{count} more are not shown."
 
 # Proposal
@@ -52,27 +60,47 @@ NO_MESSAGES = "The messages behind this are no longer kept."
 PERSON = "Person {number}"
 UNDERSTOOD_AS = "understood as {intent}"
 NOT_UNDERSTOOD = "not understood"
+TALKS = "In conversation"
+SIGNALS_OF = "What went wrong"
+CHANNELS = "Where"
+COUNTED = "Counted over the newest {counted} messages."
+FAILED_HERE = "failed"
+TALKS_MISSING = "{count} no longer in the tracker store."
+AGENTS = "What colleagues answered"
+AGENTS_TIMES = "{count}, last on {date}"
 REPLAY = "What it would change"
 REPLAY_INTRO = "The messages were tried again as if this were live; a message never counts because of itself."
+REPLAY_REACHES = "Reaches {fixed} of {failures} messages whose answer did not help."
+REPLAY_REACHES_INTRO = "Whether people like the new words better, no replay can tell."
+REPLAY_MERGES = "Gives another answer to {broken} of {successes} messages that went well."
+REPLAY_RETIRES = "Leaves {broken} of {successes} messages that went well without an answer."
+REPLAY_CHANGED = "{changed} of {successes} messages that went well would get the new words, too."
+ANSWERED_AS = "answered as"
 REPLAY_FIXES = "Answers {fixed} of {failures} messages that failed."
 REPLAY_BREAKS_LONG = "Takes {broken} of {successes} messages that went well."
 REPLAY_NONE_BROKEN = "None of {successes} messages that went well would change."
-REPLAY_BROKEN_TEXTS = "It would take these away from the right answer:"
+REPLAY_BROKEN_TEXTS = "These lose the answer that they have now:"
 NO_REPLAY = "It was not tried yet."
 SOURCES = "Where the drafted answer comes from"
 SOURCE_AGENTS = "what agents answered"
 SIMILARITY = "similarity {value}"
 NO_SOURCES = "No knowledge article fits, so the answer is yours to write."
 SCORE_PARTS = "How the score is made"
+NO_SCORE = "It was not scored yet."
+SCORE_MEANS = "{score} of 100 proposals like this one are expected to be approved as they are."
 SCORE_INTRO = (
-    "How likely a reviewer is to approve it as it is, learned from past decisions; the parts make the raw figure."
+    "The parts, each times its share, make a raw figure; decisions of the past tell what share of such proposals was "
+    "approved. With few decisions so far, those of the development data stand in."
 )
 SCORE_PART = "Part"
 SCORE_VALUE = "Value"
 SCORE_SHARE = "Share"
 DECIDE = "Decide"
 FIELD_NAME = "Name of the question"
-FIELD_NAME_HINT = "Letters, digits and underscores. It appears in reports, never in the chat."
+FIELD_NAME_HINT = (
+    "Letters, digits and underscores. It appears in reports, never in the chat. The name of a question that has an "
+    "answer already adds the examples to that one."
+)
 FIELD_ANSWER = "Answer"
 FIELD_ANSWER_HINT = "The customer reads exactly this. At most {limit} characters."
 FIELD_EXAMPLES = "Examples"
@@ -90,6 +118,25 @@ TYPICAL = "Typical messages"
 WARNINGS = "Look at this first"
 MACHINE_WRITTEN = "A language model worded this answer ({model}). Check every fact in it."
 ASSIGNED_TO = "assigned to {who}"
+ASSIGNED_NOBODY = "Assigned to nobody."
+ASSIGNED_YOU = "Assigned to you."
+ASSIGNED_OTHER = "Assigned to {who}. You may decide all the same."
+ASSIGN_ME = "Assign to me"
+ASSIGN_NOBODY = "Assign to nobody"
+LAST_USED = "{label} was last understood on {date}."
+LAST_ASKED = "Last asked for on {date}"
+ABOUT = "It is about"
+MERGED = "It is about {target} and {label}; the name that stays is {label}."
+UNDO = "Undo"
+UNDO_SUMMARY = "Undo the last decision"
+UNDO_HINT = "It waits again as it was suggested. What went live of it is withdrawn with the next message."
+UNDO_ABSORBED = "The trained model has taken it over. Withdraw it under Releases; the next retraining leaves it out."
+UNDO_SUPERSEDED = "Its messages went to another proposal, which waits in its place."
+BRING_BACK = "Bring back"
+BRING_BACK_SUMMARY = "Bring it back now"
+BRING_BACK_HINT = "It waits with the others again."
+REASON_OPTIONAL = "Reason (optional)"
+DECISIONS = "Decisions so far"
 APPROVE = "Approve and publish"
 APPROVE_HINT = "Live with the next message. What you change here is recorded as yours."
 REJECT = "Reject"
@@ -111,6 +158,27 @@ DECIDED = "This proposal is {state}. There is nothing left to decide."
 GAP_LINE = "{messages} from {people}"
 SEEN_BETWEEN = "{first} to {last}"
 PROPOSAL_ID = "Proposal {id}"
+
+# Second readings
+SECOND = "Second reading"
+SECOND_INTRO = (
+    "A share of what colleagues decided is read a second time, without knowing how they decided. Nothing that is live "
+    "changes by it; it shows whether the rules are clear."
+)
+SECOND_NONE = "Nothing waits for you."
+SECOND_OFF = "Second readings are switched off (review.second_reader_share is 0)."
+BACK_TO_SECOND = "Back to the second readings"
+VERDICT = "Your verdict"
+VERDICT_INTRO = "What a colleague decided is not shown. Judge it as if it were new."
+VERDICT_QUESTION = "What would you have done?"
+WOULD_APPROVE = "Approve it as it is"
+WOULD_EDIT = "Approve it with changes"
+WOULD_REJECT = "Reject it"
+VERDICT_REASON_HINT = "Needed for changes and for a rejection."
+WOULD_MERGE = "It would answer messages of {target} as {label} from then on."
+SUGGESTED_ANSWER = "Suggested answer"
+ANSWER_WITHOUT = "What the assistant's own files answer"
+RECORD = "Record my verdict"
 
 # Releases
 LIVE = "Live and learned"
@@ -170,10 +238,13 @@ AUDIT_WHOLE = "Whole: no row was changed or removed."
 AUDIT_BROKEN = "Broken:"
 
 # What was done
-DONE_LIVE = "Release {number}: {label} is live."
 DONE_BRANCH = "The branch {branch} has it as {commit}."
 DONE_REJECTED = "{label} is rejected."
 DONE_DEFERRED = "{label} is put off."
+DONE_UNDONE = "The decision about {label} is undone: it waits again as it was suggested."
+DONE_ASSIGNED = "It is assigned to you."
+DONE_UNASSIGNED = "It is assigned to nobody."
+DONE_READ = "Your verdict is recorded."
 DONE_WITHDRAWN = "{label} is withdrawn."
 DONE_PUBLISHED = "{releases}. The branch is up to date."
 BRANCH_PROBLEM = "It is live, but the branch was not written: {problem}"
@@ -184,6 +255,11 @@ NEED_REASON = "Say why: the reason is kept, and the miner learns from it."
 NEED_WITHDRAW_REASON = "Say why: the reason goes into the audit log."
 NEED_DEFER = "Choose a date, or until twice as many messages ask for it."
 NEED_FUTURE = "Choose a date after today."
+NEED_VERDICT = "Choose what you would have done."
+NEED_VERDICT_REASON = "Say why: it is what the two of you will talk about."
+NOT_FOR_YOU = "That proposal does not wait for a second reading by you. Nothing was done."
+NOT_UNDONE = "Not undone: this proposal {what}. What helps: {next_step}."
+UNDONE_FIRST = "Somebody was faster: this proposal is {state} now. Nothing more was done."
 NEED_ANSWER = "Write the answer first."
 NEED_LABEL = "Choose which of the two names stays."
 NEED_EXAMPLES = "Keep or add at least one example."
@@ -237,6 +313,21 @@ STATES = {
     ProposalState.WITHDRAWN: "withdrawn",
     ProposalState.SUPERSEDED: "merged into another one",
 }
+ACTIONS = {
+    Action.APPROVE: "Approved",
+    Action.EDIT: "Edited and approved",
+    Action.REJECT: "Rejected",
+    Action.DEFER: "Put off",
+    Action.UNDO: "Undone",
+}
+DONE_LIVE = {
+    ProposalKind.ANSWER: "Release {number}: {label} is live.",
+    ProposalKind.EXAMPLES: "Release {number}: more examples of {label} are live.",
+    ProposalKind.REWORD: "Release {number}: the new answer to {label} is live.",
+    ProposalKind.MERGE: "Release {number}: messages of {target} are answered as {label} now.",
+    ProposalKind.RETIRE: "Release {number}: the assistant no longer answers {label}.",
+}
+SPEAKERS = {Speaker.CUSTOMER: "Customer", Speaker.BOT: "Assistant", Speaker.AGENT: "Colleague"}
 SIGNAL_KINDS = {
     "fallback": "Not understood",
     "repeated_fallback": "Not understood again",
@@ -268,6 +359,16 @@ def people(number: int) -> str:
 def messages(number: int) -> str:
     """Return how many messages."""
     return count(number, "message", "messages")
+
+
+def conversations(number: int) -> str:
+    """Return how many conversations are not there any more."""
+    return count(number, "conversation is", "conversations are")
+
+
+def times(number: int) -> str:
+    """Return how many times."""
+    return count(number, "time", "times")
 
 
 def releases(number: int) -> str:

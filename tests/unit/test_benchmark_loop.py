@@ -254,11 +254,13 @@ def test_a_name_that_is_taken_is_changed() -> None:
     assert (verdict.action, verdict.label) == (Action.EDIT, "learned/loyalty")
 
 
-def test_what_was_learned_before_becomes_examples_of_it() -> None:
-    meanings = {**MEANINGS, "learned/other": "loyalty"}
-    verdict = judge(answer_proposal(), truths(loyalty=7, oos=3), scenario(), meanings)
+@pytest.mark.parametrize(
+    ("counts", "label"), [({"loyalty": 7, "oos": 3}, "learned/other"), ({"greet": 7, "oos": 3}, "greet")]
+)
+def test_what_the_bot_knows_becomes_examples_of_it(counts: dict[str, int], label: str) -> None:
+    verdict = judge(answer_proposal(), truths(**counts), scenario(), {**MEANINGS, "learned/other": "loyalty"})
 
-    assert (verdict.action, verdict.label, verdict.examples) == (Action.EDIT, "learned/other", EXAMPLES[:7])
+    assert (verdict.action, verdict.label, verdict.examples) == (Action.EDIT, label, EXAMPLES[:7])
     assert (verdict.teaches_anew, verdict.harmful) == (False, True)
 
 
@@ -267,7 +269,6 @@ def test_what_was_learned_before_becomes_examples_of_it() -> None:
     [
         ({"loyalty": 5, "greet": 5}, "several needs in one"),
         ({"oos": 10}, "nothing that we answer"),
-        ({"greet": 9, "loyalty": 1}, "the bot knows it"),
     ],
 )
 def test_a_wrong_new_question_is_rejected(counts: dict[str, int], fault: str) -> None:
@@ -379,6 +380,8 @@ def test_tables_hold_what_was_measured() -> None:
         "before": reading,
         "overlay": {**reading, "covered": 0.8, "hidden": 0.6},
         "after": {**reading, "covered": 0.95, "hidden": 0.7},
+        "ripe_intents": 2,
+        "ripe": 0.96,
         "accepted": 6,
         "decided": 7,
     }
@@ -388,7 +391,7 @@ def test_tables_hold_what_was_measured() -> None:
     runs["clinc150/0/all labelled by hand"] = {"weeks": {"1": {**reading, "hidden": 0.99}}}
     weekly, summary, _ = tables(runs)
 
-    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 (±0.0) | 97.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
+    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 (±0.0) | 97.0 | 96.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
     assert "| 85.7 | 0.10 |" in weekly
     assert summary.splitlines()[-1].startswith(
         "| clinc150 | 7 | 85.7 | 0.0 | 0.0 | 14.3 | 0 | 0.143 | 0.161 | 0.143 | 0.10 | 0, 0 (0, 0) | 0, 0 (6, 0) |"

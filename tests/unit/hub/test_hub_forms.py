@@ -138,6 +138,31 @@ def test_deferrals_need_a_day_to_come_or_a_volume() -> None:
             forms.deferral(PROPOSAL, Form({"until": ("date",), "date": (date,)}), 5, "ann", NOW)
 
 
+def test_what_nobody_asks_for_cannot_wait_for_volume() -> None:
+    with pytest.raises(Incomplete):
+        forms.deferral(PROPOSAL, Form({"until": ("doubled",)}), 0, "ann", NOW)
+
+
+@pytest.mark.parametrize("answer", ["", "One point for each dollar.\nThey never expire."])
+def test_the_name_of_an_answered_label_needs_no_answer(answer: str) -> None:
+    form = Form({**UNCHANGED, "name": ("points",), "answer": (answer,)})
+    decision = forms.approval(PROPOSAL, form, "ann", NOW, {"learned/points"})
+    assert (decision.action, decision.label, decision.answer) == (Action.EDIT, "learned/points", None)
+
+
+def test_an_answer_typed_for_an_answered_label_is_not_lost() -> None:
+    form = Form({**UNCHANGED, "name": ("points",), "answer": ("Two points.",)})
+    assert forms.approval(PROPOSAL, form, "ann", NOW, {"learned/points"}).answer == "Two points."
+
+
+def test_a_second_reader_may_approve_without_a_reason_only() -> None:
+    assert forms.verdict(Form({"verdict": ("approve",)})) == (Action.APPROVE, "")
+    assert forms.verdict(Form({"verdict": ("edit",), "reason": ("shorter",)})) == (Action.EDIT, "shorter")
+    for fields in ({"verdict": ("edit",)}, {"verdict": ("undo",), "reason": ("x",)}, {"reason": ("x",)}):
+        with pytest.raises(Incomplete):
+            forms.verdict(Form(fields))
+
+
 def test_the_fingerprint_follows_what_a_reviewer_sees() -> None:
     seen = forms.fingerprint(PROPOSAL)
     assert forms.fingerprint(replace(PROPOSAL, score=10)) == seen
