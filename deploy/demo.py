@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import orjson
 import typer
+import yaml
 
 from deploy.messages import ANSWER, DEFAULT_DATA, Cast, choose
 from deploy.stack import Ports, Stack, interrupt_on_terminate
@@ -30,11 +31,12 @@ from learning import pipeline
 from learning.bootstrap import App
 from learning.errors import EvergreenError
 from learning.model import Action, Decision
-from learning.settings import load_settings
+from learning.settings import RetrainSettings, load_settings
 
 LIVE_WITHIN = 1.0  # seconds from approval to the first right answer
 GATE_BLOCKED = 3  # exit code of `learning retrain` when the new model is worse: an answer, not a failure
 GROUPED_AT_LEAST = 8  # of the ten messages about the unknown thing
+ABSORBED_FROM = 5  # examples of a label: the story has ten people, and a reviewer may drop some
 SCRATCH = Path("var/demo")
 
 
@@ -170,6 +172,10 @@ def approve(story: Story, proposal_id: str) -> None:
 def retrain(story: Story) -> None:
     """Retrain under traffic; the model takes the answer over."""
     story.title("gated retraining, with customers talking meanwhile")
+    usual = RetrainSettings().absorb_examples
+    print(
+        f"    (labels of {ABSORBED_FROM} examples are absorbed here, so that it can be seen; usually {usual} are needed)"
+    )
     with _traffic(story) as traffic:
         report = story.learning("retrain")
     comparison = report["comparison"]
@@ -240,10 +246,18 @@ def _scratch_copy(root: Path) -> Path:
         if (root / folder).is_dir():
             shutil.copytree(root / folder, target / folder)
     (target / "var").mkdir(exist_ok=True)
+    _absorb_early(target / "learning.yml")
     _git(target, "init", "--quiet")
     _git(target, "add", "--all")
     _git(target, "-c", "user.name=Demo", "-c", "user.email=demo@localhost", "commit", "--quiet", "-m", "The project")
     return target
+
+
+def _absorb_early(settings: Path) -> None:
+    """Let ten people's examples be absorbed: a story of a few minutes has no more, and should show the step."""
+    content = yaml.safe_load(settings.read_text("utf-8"))
+    content["retrain"]["absorb_examples"] = ABSORBED_FROM
+    settings.write_text(yaml.safe_dump(content), "utf-8")
 
 
 def _git(folder: Path, *arguments: str) -> str:
