@@ -173,9 +173,7 @@ def retrain(story: Story) -> None:
     """Retrain under traffic; the model takes the answer over."""
     story.title("gated retraining, with customers talking meanwhile")
     usual = RetrainSettings().absorb_examples
-    print(
-        f"    (labels of {ABSORBED_FROM} examples are absorbed here, so that it can be seen; usually {usual} are needed)"
-    )
+    print(f"    (here {ABSORBED_FROM} examples of a label are enough to be absorbed, to show it; usually {usual})")
     with _traffic(story) as traffic:
         report = story.learning("retrain")
     comparison = report["comparison"]
