@@ -161,10 +161,9 @@ def _articles(reserved: Mapping[str, Sequence[str]]) -> dict[str, str]:
         own = [word for word in counts if word not in STOP_WORDS]
         own.sort(key=lambda word: (-counts[word] / everywhere[word], word))
         words = own[:KEYWORDS] or [title(intent)]
+        questions = "".join(f'For "{text}", see the page {title(intent)}.\n' for text in reserved[intent])
         articles[intent] = (
             f"# {title(intent).capitalize()}\n\n"
-            f"This is what to know about {title(intent)}: {', '.join(words)}.\n"
-            f'Questions about {title(intent)}, such as "{reserved[intent][0]}", are answered on the page'
-            f" {title(intent)}.\n"
+            f"This is what to know about {title(intent)}: {', '.join(words)}.\n{questions}"
         )
     return articles

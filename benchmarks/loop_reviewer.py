@@ -2,10 +2,9 @@
 
 A proposal is right if at least `RIGHT` of its examples mean what it is about; the few strangers among them go live
 unnoticed. From `NEARLY` on the reviewer takes the strangers out (an edit), below that it is rejected. A new question
-must also be new and have the right article's answer: a wrong or missing answer is typed, and a need that has been
-learned already gets that label's name, which makes its messages examples of it (edits, too). What nobody wants
-answered is rejected, and so are examples of what the bot was trained on under another name. Merges and retirements
-are right only where the labels mean the same, or nothing.
+must also be new and have the right article's answer: a wrong or missing answer is typed, and a need that the bot
+knows gets its label's name, which makes the messages examples of it (edits, too). What nobody wants answered is
+rejected. Merges and retirements are right only where the labels mean the same, or nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from learning.model import LEARNED_INTENT, Action, Decision, Proposal, ProposalK
 from learning.texts import clean_example
 
 WHO = "reviewer"
-LEARNED_BEFORE = "was learned before"
+KNOWN = "the bot knows it"
 RIGHT, NEARLY = 0.8, 0.6  # share of the examples that mean what the proposal is about
 
 
@@ -45,7 +44,7 @@ class Verdict:
     @property
     def teaches_anew(self) -> bool:
         """Whether the proposal goes live as what it is, rather than under a label that there is already."""
-        return self.action is not Action.REJECT and self.fault != LEARNED_BEFORE
+        return self.action is not Action.REJECT and self.fault != KNOWN
 
     def decision(self, proposal: Proposal, at: datetime) -> Decision:
         """Return it as the loop takes it."""
@@ -98,16 +97,12 @@ def _judge_answer(
         fault = "several needs in one"
     elif meant == OUT_OF_SCOPE or not meant:
         fault = "nothing that we answer"
-    elif meant in scenario.known:
-        fault = "the bot knows it"
     if fault:
         return Verdict(Action.REJECT, meant, share, fault, harmful=True)
     by_examples = _by_examples(proposal, truth, meant)
-    learned = sorted(label for label, intent in meanings.items() if intent == meant)
-    if learned:
-        return Verdict(
-            Action.EDIT, meant, share, LEARNED_BEFORE, harmful=True, examples=by_examples.examples, label=learned[0]
-        )
+    known = sorted(label for label, intent in meanings.items() if intent == meant)
+    if known:
+        return Verdict(Action.EDIT, meant, share, KNOWN, harmful=True, examples=by_examples.examples, label=known[0])
     answer = None if _has_right_answer(proposal, meant) else _typed_answer(scenario, meant)
     name = f"{LEARNED_INTENT}/{meant.lower()}" if proposal.label in meanings else None
     faults = [by_examples.fault, "wrong or no answer" if answer else "", "name is taken" if name else ""]
