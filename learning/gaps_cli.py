@@ -50,7 +50,9 @@ def list_gaps(
         return
     table = Table(box=None, pad_edge=False)
     for heading in ("id", "priority", "people", "week", "trend", "kind", "what"):
-        table.add_column(heading, justify="right" if heading in ("people", "week", "trend") else "left", no_wrap=True)
+        # Only what is read, not typed, gives way on a narrow terminal: an id that is cut off is of no use.
+        right = heading in ("people", "week", "trend")
+        table.add_column(heading, justify="right" if right else "left", no_wrap=heading not in ("kind", "what"))
     for gap in gaps if everything else gaps[:SHOWN]:
         state = " (came back)" if gap.is_reopened else " (handled)" if gap.handled_at else ""
         table.add_row(

@@ -127,7 +127,12 @@ def _sample_good(
         good += [
             turn.turn_id
             for turn in talk.turns
-            if turn.turn_id <= limit and turn.reply and turn.intent and turn.turn_id not in failed
+            # Where a person had to answer, the bot's own answer was not what settled it.
+            if turn.turn_id <= limit
+            and turn.reply
+            and turn.intent
+            and turn.turn_id not in failed
+            and not turn.agent_reply
         ]
     return set(sorted(good)[:GOOD_PER_BATCH])
 

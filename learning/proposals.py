@@ -72,7 +72,7 @@ def propose(
         score=0,
         score_parts=(),
         people=gap.people,
-        turns=len(turns),
+        turns=gap.turns,
         state=ProposalState.PENDING,
         created_at=now,
         target=current.response if current and kind is ProposalKind.REWORD else None,

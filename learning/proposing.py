@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +50,7 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors, only: Collec
 
     """
     store = loop.store
+    regroupings = store.regroupings()
     reopen_due(loop)
     changed = {gap_id: gap for gap_id, gap in store.gaps(changed=True).items() if only is None or gap_id in only}
     bench = _Bench.open(loop, known, encoder, store.good_turns() if changed else [])
@@ -57,18 +58,17 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors, only: Collec
     # What a person has put together is tried at once, however few people said it.
     least = loop.settings.gaps.min_people if only is None else 1
     # A gap that repeats a need which waits is looked at again once somebody has decided about that one.
-    held = {gap_id for gap_id, gap in changed.items() if bench.waits_behind(gap)}
+    held = {gap_id for gap_id, gap in changed.items() if only is None and bench.waits_behind(gap)}
     made = [
         item
         for gap_id, gap in sorted(changed.items())
         if gap_id not in held and (item := bench.proposal_for(gap, least)) is not None
     ]
-    made += bench.rescored({item.proposal_id for item in made})
     upkeep = [(gap, bench.upkept(item)) for gap, item in find_upkeep(loop, known)] if changed and only is None else []
     store.save_upkeep([gap for gap, _ in upkeep])
-    new = store.save_proposals([*made, *(item for _, item in upkeep if item is not None)], loop.now())
-    store.settle_gaps(sorted(set(changed) - held))
-    return new
+    made += [item for _, item in upkeep if item is not None]
+    scores = bench.rescored({item.proposal_id for item in made})
+    return store.save_proposals(made, loop.now(), scores, sorted(set(changed) - held), regroupings)
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class _Bench:
     successes: Messages
     needs: Needs
     learned: Mapping[str, str]  # labels that were taught and are live, by the gap that taught them
+    parted: Set[str]  # gaps that a person has split from others: what they were part of they do not repeat
     rejected: Rejected
     calibration: Calibration
 
@@ -98,6 +99,9 @@ class _Bench:
         for item in store.proposals():
             gap_of[item.proposal_id] = item.gap_id
             earlier.setdefault(item.gap_id, []).append(item)
+        # What was understood as a label that is gone would be understood as something else today.
+        known_now = {*known.labels, *(entry.label for entry in entries if entry.kind in TEACHING)}
+        good = [turn for turn in good if turn.label in known_now]
         answers, standing = current_answers(loop), standing_needs(loop, known)
         articles = [read_article(name, text, encoder) for name, text in loop.project.articles()]
         return cls(
@@ -113,13 +117,14 @@ class _Bench:
             ),
             needs=Needs.of(store.gaps(), {key: (need.count, need.mean) for key, need in standing.items()}),
             learned={gap_of[entry.proposal_id]: entry.label for entry in entries if entry.kind in TEACHING},
+            parted=store.split_gaps(),
             rejected=Rejected.of(store, encoder, loop.settings.proposals),
             calibration=read_calibration(loop),
         )
 
     def waits_behind(self, gap: Gap) -> bool:
         """Whether a new need repeats a bigger one that nobody has decided about: two questions would be one answer."""
-        if gap.kind is not GapKind.NEW_NEED or self.earlier.get(gap.gap_id):
+        if gap.kind is not GapKind.NEW_NEED or self.earlier.get(gap.gap_id) or gap.gap_id in self.parted:
             return False
         other = repeats(gap, self.needs)
         return other is not None and other not in self.learned and not self._is_decided(other)
@@ -127,16 +132,15 @@ class _Bench:
     def _is_decided(self, gap_id: str) -> bool:
         return any(item.state not in OPEN_STATES for item in self.earlier.get(gap_id, ()))
 
-    def rescored(self, made: Collection[str]) -> list[Proposal]:
-        """Return what waits besides `made` and is worth something else by what people have decided since."""
+    def rescored(self, made: Collection[str]) -> dict[str, int]:
+        """Return the scores of what waits besides `made`, where people's decisions have changed what they are worth."""
         waiting = [item for items in self.earlier.values() for item in items if item.state is ProposalState.PENDING]
-        scored = [
-            replace(item, score=calibrated(item.score_parts, item.kind, self.calibration))
+        scores = {
+            item.proposal_id: (item.score, calibrated(item.score_parts, item.kind, self.calibration))
             for item in waiting
             if item.score_parts and item.proposal_id not in made
-        ]
-        before = {item.proposal_id: item.score for item in waiting}
-        return [item for item in scored if item.score != before[item.proposal_id]]
+        }
+        return {proposal_id: now for proposal_id, (before, now) in scores.items() if now != before}
 
     def proposal_for(self, gap: Gap, least: int) -> Proposal | None:
         """Return the proposal for a gap of at least so many people, tried and scored; None if there is none to make."""
@@ -171,7 +175,9 @@ class _Bench:
         """Return more examples of what was learned where a new question comes back or repeats another one."""
         if proposal.kind is not ProposalKind.ANSWER:
             return proposal
-        label = self.learned.get(gap.gap_id) or self.learned.get(repeats(gap, self.needs) or "")
+        label = self.learned.get(gap.gap_id)
+        if label is None and gap.gap_id not in self.parted:
+            label = self.learned.get(repeats(gap, self.needs) or "")
         nothing: dict[str, Any] = {"answer": None, "sources": (), "drafter": "", "warnings": ()}
         return replace(proposal, kind=ProposalKind.EXAMPLES, label=label, **nothing) if label else proposal
 

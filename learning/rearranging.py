@@ -284,6 +284,8 @@ def _joined(
 
 def propose_again(loop: Loop, touched: Collection[str]) -> None:
     """Describe the gaps as they are now, and try and score their proposals anew, as mining does."""
+    # Who was forgotten before this is no reason to stop: nothing that was read earlier is written here.
+    loop.store.forgotten_until()
     encoder = KeptVectors(loop.encoder, loop.store)
     known = read_known(loop, encoder)
     judge_gaps(loop, known)

@@ -335,13 +335,6 @@ class GapTables(ConversationTables):
                     at, item = gap.reopened_at, gap.gap_id
                     append_row(connection, at, "miner", "reopen", item, "handled", "open", reason, "")
 
-    def settle_gaps(self, gap_ids: Sequence[str]) -> None:
-        """Note that these gaps were proposed for as they are now."""
-        with self._database.write() as connection:
-            for chunk in chunks(gap_ids):
-                table = schema.gaps
-                connection.execute(sa.update(table).where(table.c.gap_id.in_(chunk)).values(changed=False))
-
     def _turns(self, condition: Any, limit: int | None = None, newest_first: bool = False) -> list[FailedTurn]:
         table = schema.failed_turns
         order = (table.c.at.desc(), table.c.turn_id.desc()) if newest_first else (table.c.at, table.c.turn_id)

@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row, content_hash
-from learning.adapters.database import chunks, insert
+from learning.adapters.database import chunks, get_meta, insert, set_meta
 from learning.adapters.rows import gap_row, proposal_row
 from learning.adapters.store_gaps import GROUPED, NOISE, pack_half
-from learning.adapters.store_review import ReviewTables
+from learning.adapters.store_review import REGROUPINGS, ReviewTables
 from learning.model import Regrouping
 from learning.vectors import Vectors
 
@@ -57,6 +57,7 @@ class RegroupTables(ReviewTables):
             made_anew: dict[str, Any] = {"mean": None, "mean_of": 0, "metric": "", "changed": True}
             for chunk in chunks(sorted(regrouping.touched)):
                 connection.execute(sa.update(gaps).where(gaps.c.gap_id.in_(chunk)).values(**made_anew))
+            set_meta(connection, REGROUPINGS, str(int(get_meta(connection, REGROUPINGS) or 0) + 1))
             _append_notes(connection, regrouping)
 
 

@@ -6,9 +6,10 @@ undone waits again as it was.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,11 +17,12 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row, content_hash
-from learning.adapters.database import bump_overlay
+from learning.adapters.database import bump_overlay, chunks, get_meta
 from learning.adapters.rows import decision_row, proposal_row, to_decision, to_proposal
 from learning.adapters.store_conversations import ConversationTables
 from learning.errors import NotFound, StoreError
 from learning.model import (
+    POLICY,
     Action,
     Decision,
     Entry,
@@ -28,10 +30,11 @@ from learning.model import (
     ProposalState,
     SecondReading,
 )
-from learning.review import as_decided, effective
+from learning.review import OPEN_STATES, HasChanged, as_decided, content_mark, effective
 
 PENDING, SUPERSEDED = ProposalState.PENDING, ProposalState.SUPERSEDED
 LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
+REGROUPINGS = "regroupings"  # key of their number
 MOVED = "move-example"  # in the audit log: an example that a person put into a proposal
 
 
@@ -51,21 +54,50 @@ class ReviewTables(ConversationTables):
             NotFound: none does, or more than one.
 
         """
-        found = [proposal for proposal in self.proposals() if prefix and proposal.proposal_id.startswith(prefix)]
+        found = []
+        if prefix.isascii() and prefix.isalnum():  # nothing else is in an id, and a database may refuse to compare it
+            table = schema.proposals
+            query = sa.select(table).where(sa.func.substr(table.c.proposal_id, 1, len(prefix)) == prefix)
+            with self._database.read() as connection:
+                found = [to_proposal(row) for row in connection.execute(query)]
         if len(found) == 1:
             return found[0]
         what = f"fits {len(found)} proposals" if found else "is no proposal"
         raise NotFound(what, f"id {prefix!r}", "take an id from `python -m learning review list`")
 
-    def save_proposals(self, proposals: Sequence[Proposal], at: datetime) -> int:
-        """Write new proposals and refresh waiting ones; what people decided is never touched.
+    def save_proposals(
+        self,
+        proposals: Sequence[Proposal],
+        at: datetime,
+        scores: Mapping[str, int] = MappingProxyType({}),
+        settled: Sequence[str] = (),
+        regroupings: int | None = None,
+    ) -> int:
+        """Write new proposals and refresh waiting ones; return how many are new. What people decided is never touched.
 
         One that was merged into another waits again: its gap has turns of its own again.
+
+        Args:
+            proposals: what was made of gaps.
+            at: the time now.
+            scores: new scores of others that wait.
+            settled: gaps that were proposed for as they are now.
+            regroupings: how many there were when this was read; if a person has rearranged anything since, nothing is
+                written, and the gaps are looked at again by the next mining.
+
         """
         new = 0
         table = schema.proposals
         with self._database.write() as connection:
             self._check_forgotten(connection)
+            if regroupings is not None and regroupings != int(get_meta(connection, REGROUPINGS) or 0):
+                return 0
+            for chunk in chunks(sorted(settled)):
+                gaps = schema.gaps
+                connection.execute(sa.update(gaps).where(gaps.c.gap_id.in_(chunk)).values(changed=False))
+            for proposal_id, score in sorted(scores.items()):
+                waiting = sa.and_(table.c.proposal_id == proposal_id, table.c.state == PENDING.value)
+                connection.execute(sa.update(table).where(waiting).values(score=score))
             for proposal in proposals:
                 mine = table.c.proposal_id == proposal.proposal_id
                 row = connection.execute(sa.select(table).where(mine)).first()
@@ -88,6 +120,18 @@ class ReviewTables(ConversationTables):
                         append_row(connection, at, "miner", "reopen", item, row.state, "pending", why, evidence)
         return new
 
+    def regroupings(self) -> int:
+        """Return how often a person has put turns into other gaps."""
+        with self._database.read() as connection:
+            return int(get_meta(connection, REGROUPINGS) or 0)
+
+    def split_gaps(self) -> set[str]:
+        """Return the gaps that a person has parted from others."""
+        table = schema.audit
+        with self._database.read() as connection:
+            query = sa.select(table.c.after).where(table.c.what == "split")
+            return set(connection.execute(query).scalars())
+
     def reopen_deferred(self, before: Proposal, after: Proposal, at: datetime) -> None:
         """Put a deferred proposal back in the queue."""
         with self._database.write() as connection:
@@ -95,13 +139,16 @@ class ReviewTables(ConversationTables):
             append_row(connection, at, "miner", "reopen", after.proposal_id, "deferred", "pending", "due", "")
 
     def assign(self, proposal: Proposal, assignee: str | None, who: str, at: datetime) -> None:
-        """Note who is to decide about a proposal, or that it is anybody's."""
+        """Note who is to decide about a proposal, or that it is anybody's; refused once somebody has decided."""
+        table = schema.proposals
+        mine = table.c.proposal_id == proposal.proposal_id
         with self._database.write() as connection:
-            table = schema.proposals
-            connection.execute(
-                sa.update(table).where(table.c.proposal_id == proposal.proposal_id).values(assignee=assignee)
-            )
-            state, reason = proposal.state.value, f"to {assignee}" if assignee else "to nobody"
+            state = connection.execute(sa.select(table.c.state).where(mine)).scalar()
+            if state not in [one.value for one in OPEN_STATES]:
+                what = "was forgotten" if state is None else f"is {state} by now: there is nothing left to decide"
+                raise StoreError(what, f"proposal {proposal.proposal_id}", "look at what is left in `review list`")
+            connection.execute(sa.update(table).where(mine).values(assignee=assignee))
+            reason = f"to {assignee}" if assignee else "to nobody"
             append_row(connection, at, who, "assign", proposal.proposal_id, state, state, reason, "")
 
     # --- decisions -------------------------------------------------------------------------------
@@ -120,8 +167,7 @@ class ReviewTables(ConversationTables):
     def save_decision(self, before: Proposal, after: Proposal, decision: Decision) -> None:
         """Record what a person decided; a proposal that someone else has moved meanwhile is refused."""
         with self._database.write() as connection:
-            self._change_state(connection, before, after)
-            _append_decision(connection, before, after, decision)
+            self._record_decision(connection, before, after, decision)
 
     def save_undo(self, before: Proposal, after: Proposal, decision: Decision, entries: Sequence[Entry]) -> None:
         """Let a decided proposal wait again; `entries`, what it made live and what hangs on that, are withdrawn."""
@@ -153,8 +199,18 @@ class ReviewTables(ConversationTables):
         item, state = entry.entry_id, entry.state.value
         append_row(connection, decision.at, decision.who, "withdraw", item, state, withdrawn, reason, "")
 
-    def _change_state(self, connection: Connection, before: Proposal, after: Proposal) -> None:
-        """Move a proposal that is as the caller saw it: as it was suggested, or as it was decided."""
+    def _record_decision(
+        self, connection: Connection, before: Proposal, after: Proposal, decision: Decision
+    ) -> None:
+        """Record a decision about what its author has seen; what a policy has judged must be the same in every way."""
+        present = self._change_state(connection, before, after)
+        unread = decision.seen is not None and decision.seen != content_mark(present)
+        if unread or (decision.who.startswith(POLICY) and present != before):
+            raise HasChanged(before.proposal_id)
+        _append_decision(connection, before, after, decision)
+
+    def _change_state(self, connection: Connection, before: Proposal, after: Proposal) -> Proposal:
+        """Move a proposal that is as the caller saw it, as suggested or as decided; return what was suggested."""
         table = schema.proposals
         row = connection.execute(sa.select(table).where(table.c.proposal_id == before.proposal_id)).first()
         decided = _decisions_about(connection, before.proposal_id)
@@ -166,15 +222,16 @@ class ReviewTables(ConversationTables):
             raise StoreError(what, item, next_step)
         present = to_proposal(row)
         last_decision = effective(decided).get(before.proposal_id)
-        seen = (present.examples, as_decided(present, None).examples, as_decided(present, last_decision).examples)
-        if before.examples not in seen:
-            # What was erased meanwhile must not come back.
-            raise StoreError("has changed: it was mined again, or somebody in it was forgotten", item, next_step)
+        seen = (present, as_decided(present, None), as_decided(present, last_decision))
+        if _content(before) not in map(_content, seen):
+            # What was erased meanwhile must not come back, and what nobody has read must not go live.
+            raise HasChanged(before.proposal_id)
         connection.execute(
             sa.update(table)
             .where(table.c.proposal_id == before.proposal_id)
             .values(state=after.state.value, deferred_until=after.deferred_until, deferred_turns=after.deferred_turns)
         )
+        return present
 
     # --- second readings -------------------------------------------------------------------------
 
@@ -248,6 +305,11 @@ def _decisions_about(connection: Connection, proposal_id: str) -> list[Decision]
     table = schema.decisions
     query = sa.select(table).where(table.c.proposal_id == proposal_id).order_by(table.c.number)
     return [to_decision(row) for row in connection.execute(query)]
+
+
+def _content(proposal: Proposal) -> tuple[object, ...]:
+    """Return what a decision makes live."""
+    return (proposal.kind, proposal.label, proposal.target, proposal.answer, proposal.examples)
 
 
 def _evidence(proposal: Proposal) -> str:

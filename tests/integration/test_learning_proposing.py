@@ -11,7 +11,7 @@ from learning.kept_vectors import KeptVectors
 from learning.loop import Loop
 from learning.mining import read_conversations
 from learning.model import Action, Decision, GapKind, Proposal, ProposalKind, ProposalState
-from learning.pipeline import mine, review
+from learning.pipeline import mine, review, split
 from learning.proposing import write_proposals
 from tests.learning_builders import LOYALTY, START, TrackerFile, gap, make_loop, make_project
 
@@ -112,6 +112,58 @@ def test_a_proposal_that_waits_follows_what_people_decide(loop: Loop, tracker: T
     after = {item.gap_id: item for item in loop.store.proposals()}[SMALL]
     assert after.score < before[SMALL].score
     assert after.score_parts
+
+
+def test_what_a_person_parts_while_mining_runs_stays_parted(loop: Loop, tracker: TrackerFile) -> None:
+    ask(tracker, *LOYALTY)
+    grouped_by_hand(loop, len(LOYALTY))
+    before = propose(loop)[BIG]
+    encoder = KeptVectors(loop.encoder, loop.store)
+    known = read_known(loop, encoder)
+    moved = before.examples[:3]
+
+    class Interrupted(KeptVectors):
+        def save(self) -> None:
+            """Let a reviewer come between what the miner reads and what it writes."""
+            split(loop, before.proposal_id, moved, "ann", START)
+
+    tracker.say("late", "loyalty points shop")
+    read_conversations(loop, lambda batch: None)
+    (late,) = loop.store.fresh_turns(10)
+    vectors = {late.turn_id: loop.encoder.encode([late.text])[0]}
+    loop.store.save_grouping([], {}, "m", {late.turn_id: BIG}, {}, vectors, (), "")
+    assert write_proposals(loop, known, Interrupted(loop.encoder, loop.store)) == 0
+    after = {item.gap_id: item for item in loop.store.proposals()}
+    assert set(moved).isdisjoint(after[BIG].examples)
+
+    parted = propose(loop)
+    assert set(moved).isdisjoint(parted[BIG].examples)
+    (other,) = [item for gap_id, item in parted.items() if gap_id != BIG]
+    assert (other.kind, set(other.examples) >= set(moved)) == (ProposalKind.ANSWER, True)
+    decide(loop, parted[BIG], Action.APPROVE)
+    tracker.say("later", "zebra crossing")
+    mine(loop)
+    assert loop.store.proposal(other.proposal_id).kind is ProposalKind.ANSWER
+
+
+def test_an_answer_that_a_person_had_to_give_did_not_go_well(loop: Loop, tracker: TrackerFile) -> None:
+    tracker.say("ann", "where is my parcel", "track_order", 0.97, "It comes tomorrow.")
+    tracker.say("bob", "where is my other parcel", "track_order", 0.97, "It comes tomorrow.")
+    tracker.add("bob", {"event": "bot", "text": "It is lost.", "data": {}, "metadata": {"agent": "tom"}})
+    mine(loop)
+
+    assert [turn.text for turn in loop.store.good_turns()] == ["where is my parcel"]
+
+
+def test_replay_leaves_out_what_went_well_under_a_label_that_is_gone(loop: Loop, tracker: TrackerFile) -> None:
+    tracker.say("eve", "loyalty points for me", "learned/gone", 0.97, "You have some.")
+    tracker.say("dan", "where is my parcel", "track_order", 0.97, "It comes tomorrow.")
+    ask(tracker, *LOYALTY)
+    grouped_by_hand(loop, len(LOYALTY))
+    replayed = propose(loop)[BIG].replay
+
+    assert replayed is not None
+    assert (replayed.successes, replayed.broken) == (1, 0)
 
 
 def test_a_disliked_answer_gets_a_better_one(tmp_path: Path, loop: Loop, tracker: TrackerFile) -> None:

@@ -266,7 +266,7 @@ def test_a_release_handles_its_gap_and_what_comes_after_counts_anew(store: Store
 
 def test_only_gaps_that_changed_are_proposed_for_again(store: Store) -> None:
     save_members(store, [gap("1" * 16), gap("2" * 16)], {})
-    store.settle_gaps(["1" * 16])
+    store.save_proposals([], START, settled=["1" * 16])
 
     assert list(store.gaps(changed=True)) == ["2" * 16]
 

@@ -38,7 +38,7 @@ from tests.learning_builders import (
 BATCH = 24  # rows, so that a conversation comes in several batches
 WRITES = (
     *("save_batch", "replace_overall", "replace_vectors", "save_grouping", "update_gaps"),
-    *("save_proposals", "settle_gaps", "reopen_deferred", "record_run"),
+    *("save_proposals", "reopen_deferred", "record_run"),
 )
 
 
