@@ -119,7 +119,7 @@ def read_changes(files: Sequence[str]) -> list[OverlayEntry]:
             content = yaml.safe_load(Path(file).read_text("utf-8"))
             if isinstance(content, dict) and CHANGE_KEY in content:
                 found.append(_entry(content[CHANGE_KEY]))
-        except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
             reason = str(error).splitlines()[0]
             raise RasaException(
                 f"LearnedImporter: {file} cannot be read ({reason}). Restore it from the review branch, or delete it."

@@ -46,10 +46,10 @@ class Capture:
 class LiveOverlay(GraphComponent, IntentClassifier):
     """Lets published examples and answers decide, within a second of their release and without a training.
 
-    A message belongs to an entry when the entry's two nearest examples are at least `min_similarity` near on average,
-    and nearer than the five nearest training examples by `margin`; or when it nearly is one of the examples. The
-    message then gets the entry's intent (and response), whatever was decided before, and the property `overlay` with
-    `entry_id`, `version` and `similarity`.
+    A message belongs to a label when the two nearest of its published examples, whichever entries they came with, are
+    at least `min_similarity` near on average, and nearer than the five nearest training examples by `margin`; or when
+    it nearly is one of the examples. The message then gets the label's intent (and response), whatever was decided
+    before, and the property `overlay` with the `entry_id` of the nearest example's entry, `version` and `similarity`.
 
     A message whose label was merged into another gets that one, and one whose label was retired becomes `nlu_fallback`;
     `overlay` then tells in `was` which label it had.
@@ -183,7 +183,8 @@ class LiveOverlay(GraphComponent, IntentClassifier):
             return None
         vector = unit(vector)
         similarities = cosines(vector[None, :], snapshot.vectors)[0]
-        place, similarity = _nearest_entry(similarities, np.asarray(snapshot.owners), self._rule.entry_neighbors)
+        row, similarity = _nearest_label(similarities, np.asarray(snapshot.groups), self._rule.entry_neighbors)
+        place = int(snapshot.owners[row])
         closest = int(similarities.argmax())
         if not self._rule.captures(similarity, float(similarities[closest]), self._known(vector)):
             return None
@@ -226,16 +227,19 @@ class LiveOverlay(GraphComponent, IntentClassifier):
         return cls(config, model_storage, resource, examples)
 
 
-def _nearest_entry(similarities: Matrix, owners: NDArray[np.int64], count: int) -> tuple[int, float]:
-    """Returns the entry with the largest mean over its `count` nearest examples, and that mean."""
+def _nearest_label(similarities: Matrix, groups: NDArray[np.int64], count: int) -> tuple[int, float]:
+    """Returns the nearest row of the label with the largest mean over its `count` nearest examples, and that mean.
+
+    The examples of all its entries count together: what was learned of a label later makes it nearer.
+    """
     best, best_mean = -1, -np.inf
-    # Only entries that own one of the nearest rows can win, and there are few: a mean is never above its largest part.
+    # Only labels that own one of the nearest rows can win, and there are few: a mean is never above its largest part.
     for row in np.argsort(-similarities):
         if similarities[row] <= best_mean:
             break
-        mean = float(mean_of_largest(similarities[owners == owners[row]].reshape(1, -1), count)[0])
+        mean = float(mean_of_largest(similarities[groups == groups[row]].reshape(1, -1), count)[0])
         if mean > best_mean:
-            best, best_mean = int(owners[row]), mean
+            best, best_mean = int(row), mean
     return best, best_mean
 
 

@@ -75,6 +75,11 @@ class Snapshot(Protocol):
         """What became of labels."""
         ...
 
+    @property
+    def groups(self) -> Any:
+        """For each row a number that the rows of all entries with one label share."""
+        ...
+
     def answer_for(self, utter_action: str) -> str | None:
         """Returns the published answer of a response name, if any."""
         ...

@@ -83,6 +83,15 @@ class OverlaySnapshot:
     vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
     owners: Vectors = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
+    @cached_property
+    def groups(self) -> Vectors:
+        """What rows belong together: for each (n,) the first entry with its label, since a label is taught as one."""
+        first: dict[str, int] = {}
+        for place, entry in enumerate(self.entries):
+            first.setdefault(entry.label, place)
+        places = np.array([first[entry.label] for entry in self.entries], dtype=np.int64)
+        return np.asarray(places[self.owners] if len(self.owners) else self.owners)
+
     def nearest(self, vector: Vectors) -> OverlayMatch | None:
         """Return the entry nearest to a unit vector of shape (d,), or None if nothing is live."""
         if not len(self.owners):

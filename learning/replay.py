@@ -28,7 +28,7 @@ _WORD = re.compile(r"\w")
 class Live:
     """What is live besides the proposal: entries with examples, one row of `vectors` (n, d) an example.
 
-    `owners` (n,) is the place in `labels` of the entry that a row belongs to.
+    `owners` (n,) is the place in `labels` of the label that a row teaches: its entries count together.
     """
 
     labels: tuple[str, ...] = ()
@@ -41,9 +41,17 @@ class Live:
         teaching = [entry for entry in entries if entry.kind in TEACHING and entry.examples]
         if not teaching:
             return cls()
-        owners = np.repeat(np.arange(len(teaching)), [len(entry.examples) for entry in teaching])
+        labels = tuple(dict.fromkeys(entry.label for entry in teaching))
+        places = [labels.index(entry.label) for entry in teaching]
+        owners = np.repeat(np.array(places), [len(entry.examples) for entry in teaching])
         texts = [example for entry in teaching for example in entry.examples]
-        return cls(tuple(entry.label for entry in teaching), np.asarray(encoder.encode(texts)), owners)
+        return cls(labels, np.asarray(encoder.encode(texts)), owners)
+
+    def of_label(self, label: str) -> Vectors:
+        """Return the examples (n, d) that teach a label."""
+        if label not in self.labels:
+            return self.vectors[:0]
+        return np.asarray(self.vectors[self.owners == self.labels.index(label)])
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Messages:
     entry_labels: tuple[str, ...]
     closest: Vectors
     closest_labels: tuple[str, ...]
+    live: Live = Live()
 
     @classmethod
     def of(
@@ -101,7 +110,8 @@ class Messages:
             entry_labels = tuple(live.labels[owner] for owner in means.argmax(axis=1))
             closest_labels = tuple(live.labels[live.owners[row]] for row in similarities.argmax(axis=1))
         understood = tuple(labels) if labels else ("",) * count
-        return cls(tuple(texts), vectors, training, understood, entry, entry_labels, closest, closest_labels)
+        live = live or Live()
+        return cls(tuple(texts), vectors, training, understood, entry, entry_labels, closest, closest_labels, live)
 
     def take(self, rows: Sequence[int]) -> Messages:
         """Return some of them."""
@@ -119,6 +129,7 @@ class Messages:
             entry_labels=some(self.entry_labels),
             closest=self.closest[chosen],
             closest_labels=some(self.closest_labels),
+            live=self.live,
         )
 
 
@@ -186,6 +197,10 @@ def _captures(label: str, messages: Messages, examples: Vectors, own: Sequence[s
     if not messages.texts or not len(examples):
         return
     similarities = messages.vectors @ examples.T
+    there = messages.live.of_label(label)
+    if len(there):  # what teaches the label already counts with it
+        similarities = np.hstack([similarities, messages.vectors @ there.T])
+        own = [*own, *[""] * len(there)] if own else own
     entry, closest = largest_mean(similarities, RULE.entry_neighbors), similarities.max(axis=1)
     for row, text in enumerate(messages.texts):
         near, nearest = float(entry[row]), float(closest[row])

@@ -9,7 +9,7 @@ import pytest
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from components.live_overlay import LiveOverlay
+from components.live_overlay import LiveOverlay, _nearest_label
 from components.overlay_source import SWITCH, shared_reader
 from components.persistence import ModelFileError
 from learning.labels import LabelChanges
@@ -34,6 +34,8 @@ class FakeSnapshot:
         texts = [text for entry in entries for text in entry.examples]
         self.vectors = encoder().encode(texts) if texts else np.empty((0, 0), dtype=np.float32)
         self.owners = np.repeat(np.arange(len(entries)), [len(entry.examples) for entry in entries])
+        labels = [entry.label for entry in entries]
+        self.groups = np.array([labels.index(labels[owner]) for owner in self.owners], dtype=np.int64)
 
     @property
     def changes(self) -> LabelChanges:
@@ -109,6 +111,14 @@ def test_a_published_answer_takes_a_new_need(overlay: LiveOverlay) -> None:
     assert (mark["entry_id"], mark["version"]) == ("e1", 7)
     assert 0.5 <= mark["similarity"] <= 1.0
     assert "overlay" in one.output_properties
+
+
+def test_the_examples_of_all_entries_of_a_label_count_together() -> None:
+    similarities = np.array([0.9, 0.1, 0.3, 0.8, 0.7, 0.65])
+    apart, together = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 1, 1, 0, 0])
+
+    assert _nearest_label(similarities, apart, 2) == (4, pytest.approx(0.675))
+    assert _nearest_label(similarities, together, 2) == (0, pytest.approx(0.8))
 
 
 def test_published_examples_lead_to_their_intent(overlay: LiveOverlay) -> None:

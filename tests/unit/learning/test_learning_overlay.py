@@ -10,7 +10,7 @@ import pytest
 
 from learning.adapters.store import Store
 from learning.model import ProposalKind, ProposalState
-from learning.overlay import RETRY_SECONDS, OverlayReader, open_reader
+from learning.overlay import RETRY_SECONDS, OverlayEntry, OverlayReader, OverlaySnapshot, open_reader
 from tests.learning_builders import LOYALTY, START, FakeEncoder, fresh_database, proposal
 
 PUBLISHED = ProposalState.PUBLISHED
@@ -270,3 +270,14 @@ def test_a_database_without_targets_is_still_read(url: str) -> None:
     execute(url, "ALTER TABLE entries DROP COLUMN target")
 
     assert [entry.target for entry in reader(url).snapshot().entries] == [None]
+
+
+def test_rows_of_all_entries_with_one_label_are_one_group() -> None:
+    entries = [
+        OverlayEntry(f"e{number}", ProposalKind.EXAMPLES, label, ("x",), None)
+        for number, label in enumerate(("learned/a", "learned/b", "learned/a"))
+    ]
+    snapshot = OverlaySnapshot(1, tuple(entries), np.zeros((4, 2), dtype=np.float32), np.array([0, 1, 2, 2]))
+
+    assert snapshot.groups.tolist() == [0, 1, 0, 0]
+    assert OverlaySnapshot().groups.tolist() == []

@@ -205,3 +205,23 @@ def test_counts_are_never_more_than_there_are_messages(
 @given(texts=st.lists(WORDS.map(" ".join), min_size=1, max_size=5), examples=st.permutations(LOYALTY[:5]))
 def test_the_order_of_examples_does_not_matter(texts: list[str], examples: list[str]) -> None:
     assert run(texts, examples=tuple(examples)) == run(texts, examples=LOYALTY[:5])
+
+
+def test_more_examples_count_together_with_those_of_the_label_that_are_live() -> None:
+    """One message is near to one old and one new example, and to no two of either."""
+    kind = {"kind": ProposalKind.EXAMPLES, "label": "learned/skiing", "answer": None}
+    live = Live.of([entry(8, label="learned/skiing", examples=("glacier skiing", "zebra lift"))], ENCODER)
+    more = {**kind, "examples": ("skiing holidays", "unlike anything")}
+
+    assert run(["glacier skiing holidays"], live=live, **more).fixed == 1
+    assert run(["glacier skiing holidays"], live=None, **more).fixed == 0
+
+
+def test_entries_of_one_label_are_one_in_what_is_live() -> None:
+    same = [entry(number, label="learned/skiing", examples=(f"skiing {number}",)) for number in (1, 2)]
+    live = Live.of([*same, OTHER], ENCODER)
+
+    assert live.labels == ("learned/skiing", "learned/points")
+    assert live.owners.tolist() == [0, 0, *[1] * len(OTHER.examples)]
+    assert len(live.of_label("learned/skiing")) == 2
+    assert len(live.of_label("learned/none")) == 0
