@@ -30,7 +30,7 @@ from learning.proposals import KIND_FOR, learned_label, propose, usable_texts
 from learning.rejections import Rejected
 from learning.replay import Live, Messages, replay
 from learning.review import OPEN_STATES, move, round_id
-from learning.scoring import Needs, calibrated, measure, repeats, score
+from learning.scoring import LABEL, Features, Needs, calibrated, measure, repeats, score
 from learning.texts import plain_text
 from learning.upkeep import find_upkeep
 from learning.vectors import Vectors
@@ -53,6 +53,8 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors, only: Collec
     regroupings = store.regroupings()
     reopen_due(loop)
     changed = {gap_id: gap for gap_id, gap in store.gaps(changed=True).items() if only is None or gap_id in only}
+    if only is None:
+        changed.update(_perhaps_answered(loop))
     bench = _Bench.open(loop, known, encoder, store.good_turns() if changed else [])
     encoder.save()
     # What a person has put together is tried at once, however few people said it.
@@ -69,6 +71,19 @@ def write_proposals(loop: Loop, known: Known, encoder: KeptVectors, only: Collec
     made += [item for _, item in upkeep if item is not None]
     scores = bench.rescored({item.proposal_id for item in made})
     return store.save_proposals(made, loop.now(), scores, sorted(set(changed) - held), regroupings)
+
+
+def _perhaps_answered(loop: Loop) -> dict[str, Gap]:
+    """Return the gaps of new questions that wait, if anything went live since the last mining: they may repeat it."""
+    last, releases = loop.store.last_run("mine"), loop.store.releases()
+    if not releases or (last is not None and releases[0].at < last["started"]):
+        return {}
+    gaps = loop.store.gaps()
+    return {
+        item.gap_id: gaps[item.gap_id]
+        for item in loop.store.proposals()
+        if item.state is ProposalState.PENDING and item.kind is ProposalKind.ANSWER and item.gap_id in gaps
+    }
 
 
 @dataclass(frozen=True)
@@ -118,7 +133,7 @@ class _Bench:
             needs=Needs.of(store.gaps(), {key: (need.count, need.mean) for key, need in standing.items()}),
             learned={gap_of[entry.proposal_id]: entry.label for entry in entries if entry.kind in TEACHING},
             parted=store.split_gaps(),
-            rejected=Rejected.of(store, encoder, loop.settings.proposals),
+            rejected=Rejected.of(store, loop.encoder, loop.settings.proposals),
             calibration=read_calibration(loop),
         )
 
@@ -155,7 +170,7 @@ class _Bench:
         proposal = propose(gap, turns, drafted, told, settings.proposals, loop.now(), current)
         if proposal is None:
             return None
-        proposal = self._of_learned(replace(proposal, proposal_id=round_id(gap.gap_id, decided)), gap)
+        proposal = self._of_learned(replace(proposal, proposal_id=round_id(gap.gap_id, decided)), gap, drafted)
         if self.rejected.nearest(proposal, turns) is not None:
             return None
         return self._scored(self._tried(proposal, turns, told), gap, turns, drafted, told)
@@ -171,15 +186,27 @@ class _Bench:
         value = calibrated(proposal.score_parts, proposal.kind, self.calibration)
         return replace(proposal, replay=tried, score=value)
 
-    def _of_learned(self, proposal: Proposal, gap: Gap) -> Proposal:
+    def _of_learned(self, proposal: Proposal, gap: Gap, drafted: Draft) -> Proposal:
         """Return more examples of what was learned where a new question comes back or repeats another one."""
         if proposal.kind is not ProposalKind.ANSWER:
             return proposal
         label = self.learned.get(gap.gap_id)
         if label is None and gap.gap_id not in self.parted:
-            label = self.learned.get(repeats(gap, self.needs) or "")
+            label = self.learned.get(repeats(gap, self.needs) or "") or self._answered_so(drafted)
         nothing: dict[str, Any] = {"answer": None, "sources": (), "drafter": "", "warnings": ()}
         return replace(proposal, kind=ProposalKind.EXAMPLES, label=label, **nothing) if label else proposal
+
+    def _answered_so(self, drafted: Draft) -> str | None:
+        """Return the learned label whose answer says at least half of what was drafted, None if there is none."""
+        said = [source.sentence for source in drafted.sources]
+        taught = set(self.learned.values())
+        shared = {
+            label: sum(sentence in answer.text for sentence in said)
+            for label, answer in sorted(self.answers.items())
+            if label in taught
+        }
+        best = max(shared, key=shared.__getitem__, default=None)
+        return best if best is not None and said and 2 * shared[best] >= len(said) else None
 
     def _turns_of(self, gap: Gap) -> list[FailedTurn]:
         since = gap.handled_at if gap.is_reopened else None
@@ -209,6 +236,9 @@ class _Bench:
         vectors = told.encode_deep([turn.text for turn in turns])
         about = replace(gap, intent=proposal.label) if proposal.kind is ProposalKind.EXAMPLES else gap
         features = measure(about, turns, vectors, proposal.kind, self.known, self.needs, drafted, proposal.replay)
+        if proposal.kind is ProposalKind.EXAMPLES and gap.kind is GapKind.NEW_NEED:
+            # What was learned a week ago has few examples: any other label has the lead over it.
+            features = Features({name: value for name, value in features.values.items() if name != LABEL})
         value, parts = score(features, proposal.kind, self.calibration)
         return replace(proposal, score=value, score_parts=parts)
 

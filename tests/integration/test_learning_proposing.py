@@ -90,6 +90,22 @@ def test_a_gap_that_repeats_a_bigger_one_waits_and_then_adds_to_what_was_learned
     assert (more.answer, more.sources) == (None, ())
 
 
+def test_a_question_that_waits_becomes_examples_of_what_went_live_with_its_answer(
+    loop: Loop, tracker: TrackerFile
+) -> None:
+    other = ("collect every order", "every order collect now", "collect order every time", "order collect every week")
+    ask(tracker, *LOYALTY, *other)
+    grouped_by_hand(loop, len(LOYALTY), len(other))
+    waiting = propose(loop)
+    assert {item.kind for item in waiting.values()} == {ProposalKind.ANSWER}
+    assert set(waiting[SMALL].sources) & set(waiting[BIG].sources) or waiting[SMALL].answer in str(waiting[BIG].answer)
+
+    decide(loop, waiting[BIG], Action.APPROVE)
+    (more,) = propose(loop).values()
+    assert (more.gap_id, more.kind, more.label) == (SMALL, ProposalKind.EXAMPLES, waiting[BIG].label)
+    assert more.proposal_id == waiting[SMALL].proposal_id
+
+
 def test_what_repeats_a_rejected_need_is_not_proposed(loop: Loop, tracker: TrackerFile) -> None:
     ask(tracker, *LOYALTY)
     grouped_by_hand(loop, len(LOYALTY) - 3, 3)
