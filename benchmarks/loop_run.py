@@ -62,8 +62,8 @@ class Run:
         self.customers = Customers(f"{self.scenario.dataset} {self.scenario.seed}")
         self.meanings = {intent: intent for intent in self.scenario.known}
 
-    def play(self) -> None:
-        """Train the first bot, and play all weeks."""
+    def play(self, on_week: Callable[[dict[str, Any]], None]) -> None:
+        """Train the first bot, and play all weeks; `on_week` gets the figures so far after each."""
         model = self.folder / "models" / "first.tar.gz"
         began = time.perf_counter()
         self.app.nlu.train(self.folder / "data", model)
@@ -73,6 +73,18 @@ class Run:
         self.first = before
         for number in range(len(self.scenario.weeks)):
             before = self._cycle(number, before)
+            on_week(self.figures())
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was measured so far."""
+        return {
+            "weeks_wanted": len(self.scenario.weeks),
+            "first": asdict(self.first),
+            "cycles": self.cycles,
+            "decided": [item.row for item in self.decided],
+            "left": [item.row for item in self.left],
+            "meanings": {label: meant for label, meant in self.meanings.items() if label != meant},
+        }
 
     def _cycle(self, number: int, before: Reading) -> Reading:
         began = time.perf_counter()
@@ -227,8 +239,16 @@ def line_of(cycle: Mapping[str, Any]) -> str:
     )
 
 
-def play(dataset: str, data: Path, seed: int, size: Size, retrains: bool, keep: Path | None = None) -> dict[str, Any]:
-    """Play one run in a project of its own; return its figures."""
+def play(
+    dataset: str,
+    data: Path,
+    seed: int,
+    size: Size,
+    retrains: bool,
+    on_week: Callable[[dict[str, Any]], None],
+    keep: Path | None = None,
+) -> None:
+    """Play one run in a project of its own; `on_week` gets its figures after each week."""
     scenario = loop_data.build(dataset, data, seed, size)
     folder = Path(tempfile.mkdtemp(prefix=f"loop-{dataset}-{seed}-", dir=keep))
     try:
@@ -236,20 +256,12 @@ def play(dataset: str, data: Path, seed: int, size: Size, retrains: bool, keep: 
         app = build(folder)
         bot = Bot(folder, os.environ)
         try:
-            run = Run(scenario, folder.resolve(), app, bot, retrains)
-            run.play()
+            Run(scenario, folder.resolve(), app, bot, retrains).play(on_week)
         finally:
             bot.close()
     finally:
         if keep is None:
             shutil.rmtree(folder)
-    return {
-        "first": asdict(run.first),
-        "cycles": run.cycles,
-        "decided": [item.row for item in run.decided],
-        "left": [item.row for item in run.left],
-        "meanings": {label: meant for label, meant in run.meanings.items() if label != meant},
-    }
 
 
 def ceiling(dataset: str, data: Path, seed: int, size: Size, keep: Path | None = None) -> dict[str, Any]:

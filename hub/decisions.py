@@ -12,7 +12,7 @@ from learning import pipeline
 from learning.errors import EvergreenError
 from learning.model import Decision, Entry, Proposal, ProposalState, Release
 from learning.review import OPEN_STATES as OPEN_STATES  # the pages tell what waits by them
-from learning.review import AlreadyDecided
+from learning.review import AlreadyDecided, HasChanged, content_mark
 from learning.reviewing import notes_on
 
 NOT_LIVE_YET = (ProposalState.APPROVED, ProposalState.EDITED)
@@ -42,16 +42,18 @@ def check_seen(hub: Hub, proposal: Proposal, seen: str) -> None:
         raise Conflict(texts.CHANGED, proposal.proposal_id, "")
 
 
-def decide(hub: Hub, decision: Decision) -> Outcome:
-    """Record a decision; what it approves is live and on the review branch afterwards.
+def decide(hub: Hub, decision: Decision, found: Proposal) -> Outcome:
+    """Record a decision about a proposal as it was found; what it approves is live and on the branch afterwards.
 
     Raises:
-        Conflict: somebody else decided first.
+        Conflict: somebody else decided first, or it has changed since it was found.
         ReviewError: what would be published is incomplete.
 
     """
     try:
-        release = pipeline.review(hub.loop, decision)
+        release = pipeline.review(hub.loop, replace(decision, seen=content_mark(found)))
+    except HasChanged as error:
+        raise Conflict(texts.CHANGED, decision.proposal_id, "") from error
     except AlreadyDecided as error:
         raise _decided(hub, hub.loop.store.proposal(decision.proposal_id)) from error
     after = hub.loop.store.proposal(decision.proposal_id)

@@ -20,7 +20,7 @@ from learning.model import (
     ProposalKind,
     content_id,
 )
-from learning.review import LEARNED_KEY, MAX_ANSWER
+from learning.review import LEARNED_KEY, MAX_ANSWER, content_mark
 from learning.second_reading import VERDICTS
 
 MAX_FIELDS = 500  # a proposal's form has about thirty
@@ -72,7 +72,7 @@ async def read_form(body: AsyncIterator[bytes], limit: int) -> Form:
 
 def fingerprint(proposal: Proposal) -> str:
     """Return a mark of what a reviewer saw; it changes when the proposal does."""
-    return content_id(proposal.state.value, proposal.label, proposal.target, proposal.answer, *proposal.examples)
+    return content_id(proposal.state.value, content_mark(proposal))
 
 
 def approval(

@@ -175,7 +175,7 @@ def _decide(request: Request, read: Callable[[Hub, Proposal, Form, datetime], De
     hub, form, found = hub_of(request), form_of(request), _proposal(request)
     try:
         decisions.check_seen(hub, found, form.get("seen"))
-        outcome = decisions.decide(hub, read(hub, found, form, hub.loop.now()))
+        outcome = decisions.decide(hub, read(hub, found, form, hub.loop.now()), found)
     except Conflict as error:
         present = hub.loop.store.proposal(found.proposal_id)
         return _proposal_page(request, present, error.what, 409)

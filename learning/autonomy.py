@@ -6,25 +6,29 @@ and published in the same way. It is told by its author, `policy:` and the level
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from types import MappingProxyType
 
-from learning.errors import EvergreenError, ReviewError, SettingsError, StoreError
+from learning.current_answers import current_answers
+from learning.errors import EvergreenError, ReviewError, SettingsError
 from learning.loop import Loop
 from learning.model import (
     POLICY,
     TEACHING,
     Action,
+    Answer,
     Decision,
     Proposal,
+    ProposalKind,
     ProposalState,
     Release,
     Replay,
 )
 from learning.review import effective
-from learning.reviewing import LIVE, hanging_on, review, withdraw
+from learning.reviewing import LIVE, check_name, hanging_on, review, withdraw
 from learning.topics import Topics
 
 CONSERVATIVE = "conservative"
@@ -91,33 +95,43 @@ def autonomy_status(loop: Loop, topics: Topics | None = None) -> AutonomyReport:
 
     """
     least = least_score(loop)
-    return _report(loop, least, _verdicts(loop, least, topics))
+    return _report(loop, least, _verdicts(loop, least, _topics(loop, least, topics)))
 
 
 def decide_alone(loop: Loop, topics: Topics | None = None) -> AutonomyReport:
     """Publish what may go live without a person, the best score first, up to the day's limit.
 
-    A proposal that the review refuses is reported with the reason, and the others go on.
+    Each is read and judged once more just before it goes live, and what changes even after that is refused: others
+    are at work meanwhile. A proposal that the review refuses is reported with the reason, and the others go on.
 
     Raises:
         SettingsError: `autonomy` in learning.yml names a level or a topic that there is not.
 
     """
     least = least_score(loop)
+    topics = _topics(loop, least, topics)
     verdicts, releases = [], []
     for verdict in _verdicts(loop, least, topics):
-        # Counted anew each time: somebody may be running this by hand while the scheduler does.
-        if verdict.goes_live and _today(loop) >= loop.settings.autonomy.daily_limit:
-            verdict = _stopped(verdict, _limit_reached(loop))
         if verdict.goes_live:
             try:
-                release = review(loop, _decision(loop, loop.store.proposal(verdict.proposal_id)))
-            except (ReviewError, StoreError) as error:
+                verdict, release = _decide_one(loop, verdict, least, topics)
+            except EvergreenError as error:
                 verdict = _stopped(verdict, str(error))
             else:
                 releases += [release] if release else []
         verdicts.append(verdict)
     return _report(loop, least, verdicts, releases)
+
+
+def _decide_one(
+    loop: Loop, verdict: Verdict, least: int | None, topics: Topics | None
+) -> tuple[Verdict, Release | None]:
+    """Judge a proposal as it is now, and publish it if nothing stands in its way."""
+    item = loop.store.proposal(verdict.proposal_id)
+    if item.state is not ProposalState.PENDING:
+        return _stopped(verdict, f"it is {item.state.value} by now"), None
+    (verdict,) = _judged(loop, [item], least, topics)
+    return verdict, review(loop, _decision(loop, item), judged=item) if verdict.goes_live else None
 
 
 def sweep(loop: Loop, who: str, since: datetime | None = None, reason: str = "") -> list[Swept]:
@@ -127,6 +141,7 @@ def sweep(loop: Loop, who: str, since: datetime | None = None, reason: str = "")
     undone never goes live alone again. What is in the trained model by now, or has a successor that waits, is
     withdrawn instead.
     """
+    check_name(who)
     reason = reason or "swept: automatic releases taken back"
     return [_take_back(loop, decision, who, reason) for decision in automatic(loop, since)]
 
@@ -163,22 +178,31 @@ def least_score(loop: Loop) -> int | None:
 # --- what stands in the way -----------------------------------------------------------------------
 
 
+def _topics(loop: Loop, least: int | None, topics: Topics | None) -> Topics | None:
+    """Return the excluded topics; None where the level lets nothing go live, and nothing is read."""
+    return None if least is None else topics or Topics(loop.settings.autonomy, loop.encoder)
+
+
 def _verdicts(loop: Loop, least: int | None, topics: Topics | None) -> list[Verdict]:
     """Judge every proposal that waits, the best score first."""
-    everything = loop.store.proposals()
-    waiting = [item for item in everything if item.state is ProposalState.PENDING]
-    if least is None:
+    waiting = [item for item in loop.store.proposals() if item.state is ProposalState.PENDING]
+    return _judged(loop, waiting, least, topics)
+
+
+def _judged(loop: Loop, waiting: Sequence[Proposal], least: int | None, topics: Topics | None) -> list[Verdict]:
+    """Judge proposals that wait by what people have decided until now, and by what has gone live today."""
+    if least is None or topics is None:
         why = (f"the level is {CONSERVATIVE}: a person decides about everything",)
         return [Verdict(item.proposal_id, item.label, item.score, why) for item in waiting]
-    topics = topics or Topics(loop.settings.autonomy, loop.encoder)
     overall = _overall(loop)
-    refused = [item for item in everything if item.state in TAKEN_BACK]
-    undone = {decision.proposal_id for decision in loop.store.decisions() if decision.action is Action.UNDO}
+    refused = [item for item in loop.store.proposals() if item.state in TAKEN_BACK]
+    handled = {one.proposal_id: one.action for one in loop.store.decisions() if not one.who.startswith(POLICY)}
+    answers = cache(lambda: current_answers(loop))
     found = []
     for item in waiting:
-        obstacles = (*overall, *_own_obstacles(loop, item, least), *_earlier(item, refused, undone))
+        obstacles = (*overall, *_own_obstacles(loop, item, least), *_earlier(item, refused, handled))
         if not obstacles:  # the costly question comes last
-            obstacles = _topic(loop, item, topics)
+            obstacles = _topic(loop, item, topics, answers)
         found.append(Verdict(item.proposal_id, item.label, item.score, obstacles))
     return found
 
@@ -215,11 +239,15 @@ def _replay_obstacles(replay: Replay | None) -> tuple[str, ...]:
     return tuple(why for why, holds in checks.items() if holds)
 
 
-def _earlier(item: Proposal, refused: Sequence[Proposal], undone: set[str]) -> tuple[str, ...]:
-    """Return what people did to it, or to another proposal for its gap or label: they took it into their hands."""
+def _earlier(item: Proposal, refused: Sequence[Proposal], handled: Mapping[str, Action]) -> tuple[str, ...]:
+    """Return what people did to it, or to another proposal for its gap or label: they took it into their hands.
+
+    `handled` is what a person last decided about a proposal, by its id: also one who put it off has looked at it.
+    """
     found = []
-    if item.proposal_id in undone:
-        found.append("it was taken back before")
+    if (action := handled.get(item.proposal_id)) is not None:
+        taken_back = action is Action.UNDO
+        found.append("it was taken back before" if taken_back else f"a person decided about it ({action.value})")
     for other in refused:
         if other.gap_id == item.gap_id or other.label == item.label:
             found.append(f"{other.proposal_id[:8]} was {other.state.value} for the same need")
@@ -227,10 +255,14 @@ def _earlier(item: Proposal, refused: Sequence[Proposal], undone: set[str]) -> t
     return tuple(found)
 
 
-def _topic(loop: Loop, item: Proposal, topics: Topics) -> tuple[str, ...]:
+def _topic(loop: Loop, item: Proposal, topics: Topics, answers: Callable[[], Mapping[str, Answer]]) -> tuple[str, ...]:
     turns = loop.store.turns_of_gap(item.gap_id, newest=READ)
     texts = [*item.examples, *(turn.text for turn in turns)]
-    excluded = topics.find(item.label, texts, item.answer)
+    answer = item.answer
+    if item.kind is ProposalKind.EXAMPLES:  # it teaches one more way to ask for what is answered already
+        given = answers().get(item.label)
+        answer = given.text if given else None
+    excluded = topics.find(item.label, texts, answer)
     return (f"it is about an excluded topic: {excluded}",) if excluded else ()
 
 
@@ -277,7 +309,8 @@ def _report(
 
 def _decision(loop: Loop, item: Proposal) -> Decision:
     replay = item.replay
-    assert replay is not None, "a proposal without a replay has an obstacle"
+    if replay is None:
+        raise ReviewError("was not replayed", f"proposal {item.proposal_id}", "decide about it yourself")
     reason = (
         f"score {item.score}, replay {replay.fixed} of {replay.failures} fixed,"
         f" {replay.broken} of {replay.successes} broken"

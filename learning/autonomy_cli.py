@@ -11,9 +11,8 @@ from rich.table import Table
 
 from learning import console
 from learning.autonomy import AutonomyReport, Swept, autonomy_status, decide_alone, sweep
-from learning.bootstrap import App
 from learning.pipeline import try_branch
-from learning.review_cli import print_branch
+from learning.review_options import app_of, print_branch
 
 autonomy_cli = typer.Typer(
     pretty_exceptions_enable=False, help="What goes live without a person, and taking it back.", no_args_is_help=True
@@ -24,7 +23,7 @@ AS_JSON = typer.Option(False, "--json", help="Print JSON for programs.")
 @autonomy_cli.command()
 def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Say what would go live alone now, and why everything else would not; nothing is changed."""
-    report = autonomy_status(_app(ctx).loop)
+    report = autonomy_status(app_of(ctx).loop)
     if json:
         console.print_json(report)
     else:
@@ -34,7 +33,7 @@ def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
 @autonomy_cli.command()
 def run(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Publish now what may go live alone."""
-    app = _app(ctx)
+    app = app_of(ctx)
     report = decide_alone(app.loop)
     commit, problem = try_branch(app.loop) if report.releases else (None, None)
     if json:
@@ -56,7 +55,7 @@ def sweep_command(
     json: bool = AS_JSON,
 ) -> None:
     """Take back all that went live alone; its proposals wait for a person."""
-    app = _app(ctx)
+    app = app_of(ctx)
     swept = sweep(app.loop, who or console.user(), since.replace(tzinfo=timezone.utc) if since else None, reason)
     commit, problem = try_branch(app.loop) if swept else (None, None)
     if json:
@@ -107,9 +106,3 @@ def _print_swept(swept: list[Swept]) -> None:
             console.out.print(
                 "         The running model still knows it: `python -m learning retrain` makes one without."
             )
-
-
-def _app(ctx: typer.Context) -> App:
-    app = ctx.obj
-    assert isinstance(app, App)
-    return app

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from learning.errors import EvergreenError, NotFound
 from learning.loop import Loop
-from learning.model import Action, Decision, Proposal, content_id
-from learning.review import effective
+from learning.model import Action, Decision, Proposal, ProposalState, content_id
+from learning.review import NOT_UNDONE, effective
 from learning.reviewing import review, would_do
 
 BATCH = re.compile(r"\[bulk ([0-9a-f]{8})\]\Z")  # ends the reason of a decision that was made with others
+WAITING_AGAIN = (ProposalState.PENDING, ProposalState.SUPERSEDED)
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,16 @@ def decide_all(
     Args:
         loop: the loop.
         proposals: what is decided about.
-        decide: what is decided about each; the batch's id is added to the reason.
+        decide: what is decided about each; all get the time of the first, and the batch's id behind their reason.
         dry_run: change nothing, and only say what would not be accepted.
 
     """
     decisions = [decide(proposal) for proposal in proposals]
-    batch = content_id("bulk", *((one.proposal_id, one.action.value, one.who, one.at) for one in decisions))[:8]
+    at = decisions[0].at if decisions else loop.now()
+    batch = _batch_at(at)
     done = []
     for proposal, decision in zip(proposals, decisions, strict=True):
+        decision = replace(decision, at=at)
         # A rejection's own reason must not look given where it is missing.
         if decision.reason.strip() or decision.action is not Action.REJECT:
             decision = replace(decision, reason=f"{decision.reason} [bulk {batch}]".strip())
@@ -55,13 +59,8 @@ def undo_all(loop: Loop, batch: str, who: str) -> list[Done]:
         NotFound: no decision that counts belongs to it.
 
     """
-    # Somebody who was forgotten may have taken a proposal that was put off with them.
     proposals = {item.proposal_id: item for item in loop.store.proposals()}
-    counting = [
-        decision
-        for decision in effective(loop.store.decisions()).values()
-        if batch_of(decision) == batch and decision.proposal_id in proposals
-    ]
+    counting = [decision for decision in _counting(loop, proposals) if batch_of(decision) == batch]
     if not counting:
         raise NotFound("has no decision that still counts", f"bulk {batch!r}", "undo proposals one by one")
     done = []
@@ -72,22 +71,43 @@ def undo_all(loop: Loop, batch: str, who: str) -> list[Done]:
 
 
 def last_batch(loop: Loop) -> str:
-    """Return the id of the newest batch with a decision that still counts.
+    """Return the id of the newest batch with a decision that can be taken back.
 
     Raises:
         NotFound: there is none.
 
     """
-    batches = [batch for one in effective(loop.store.decisions()).values() if (batch := batch_of(one))]
+    proposals = {item.proposal_id: item for item in loop.store.proposals()}
+    batches = [
+        batch
+        for one in _counting(loop, proposals)
+        if (batch := batch_of(one)) and proposals[one.proposal_id].state not in NOT_UNDONE
+    ]
     if not batches:
         raise NotFound("was not made", "a bulk decision", "undo proposals one by one")
     return batches[-1]
 
 
 def batch_of(decision: Decision) -> str | None:
-    """Return the id of the batch that a decision was made in, if any."""
+    """Return the id of the batch that a decision was made in, if any.
+
+    A reason that was only typed, or copied from another decision, names no batch: the id tells the time of its own.
+    """
     found = BATCH.search(decision.reason)
-    return found.group(1) if found else None
+    return found.group(1) if found and found.group(1) == _batch_at(decision.at) else None
+
+
+def _batch_at(at: datetime) -> str:
+    return content_id("bulk", at.timestamp())[:8]
+
+
+def _counting(loop: Loop, proposals: Mapping[str, Proposal]) -> list[Decision]:
+    """Return the decisions that still count, the oldest first, about those of `proposals` that are still decided.
+
+    What was put off waits again when it is due, and is gone if all who said it were forgotten meanwhile.
+    """
+    decided = {key for key, item in proposals.items() if item.state not in WAITING_AGAIN}
+    return [one for one in effective(loop.store.decisions()).values() if one.proposal_id in decided]
 
 
 def _one(loop: Loop, proposal: Proposal, decision: Decision, dry_run: bool = False) -> Done:

@@ -17,12 +17,23 @@ import orjson
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from learning.metrics import Status
 from learning.model import ANSWERING, LOW_SCORE, MACHINE, TEACHING, Gap, Proposal, ProposalKind
 from learning.retrain import RetrainReport
+from learning.review import is_unsayable
 
-out = Console(highlight=False, soft_wrap=True)
+
+class _Console(Console):
+    """Obeys nothing in what it prints: what would move the cursor or turn a text around is a space."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a text with its markup rendered."""
+        return super().render_str(visible(text), **options)
+
+
+out = _Console(highlight=False, soft_wrap=True)
 KINDS = {
     ProposalKind.ANSWER: "a new question",
     ProposalKind.EXAMPLES: "more examples of a known intent",
@@ -50,14 +61,32 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return _plain(asdict(value))
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(item) for item in value]
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
         return value.isoformat()
-    return str(value) if isinstance(value, Path) else value
+    value = str(value) if isinstance(value, Path) else value
+    # Half an emoji, which some customer's client has sent, is no JSON.
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if isinstance(value, str) else value
+
+
+def visible(text: str) -> str:
+    """Return a text with a space for each character that a terminal would obey, line breaks excepted."""
+    return "".join(" " if is_unsayable(char) or char in "\t\r\u2028\u2029" else char for char in text)
+
+
+def line(text: str, longest: int | None = None) -> str:
+    """Return a text as markup that shows it on one line, cut to so many characters."""
+    shown = " ".join(visible(text).split())
+    return escape(shown if longest is None or len(shown) <= longest else shown[: longest - 1] + "…")
+
+
+def block(text: str, indent: int) -> str:
+    """Return a text as markup that shows its lines, from the second on indented: none can pass for another output."""
+    return f"\n{' ' * indent}".join(line(one) for one in text.splitlines())
 
 
 @contextmanager
@@ -88,21 +117,21 @@ def show_proposals(proposals: list[Proposal], gaps: dict[str, Gap]) -> None:
         example = proposal.examples[0] if proposal.examples else ""
         state = f"{proposal.state.value}{f', {proposal.assignee}' if proposal.assignee else ''}"
         table.add_row(
-            *(proposal.proposal_id[:8], escape(state), score, str(proposal.people), gap.priority.value),
-            *(escape(proposal.label), escape(example[:60])),
+            *(proposal.proposal_id[:8], line(state), score, str(proposal.people), gap.priority.value),
+            *(line(proposal.label), line(example, 60)),
         )
     out.print(table)
 
 
 def show_proposal(proposal: Proposal, gap: Gap) -> None:
     """Print one proposal with its evidence."""
-    label, assigned = escape(proposal.label), f", assigned to {proposal.assignee}" if proposal.assignee else ""
-    state = f"{proposal.state.value}{escape(assigned)}"
+    label, assigned = line(proposal.label), f", assigned to {proposal.assignee}" if proposal.assignee else ""
+    state = f"{proposal.state.value}{line(assigned)}"
     out.print(f"[bold]{proposal.proposal_id}[/bold]  {label}  ({KINDS[proposal.kind]}, {state})")
     if proposal.target:
-        out.print(f"{TARGETS[proposal.kind]} {escape(proposal.target)}")
+        out.print(f"{TARGETS[proposal.kind]} {line(proposal.target)}")
     out.print(
-        f"gap: {escape(gap.name)}, {gap.priority.value}; {proposal.turns} messages of {proposal.people} people"
+        f"gap: {line(gap.name)}, {gap.priority.value}; {proposal.turns} messages of {proposal.people} people"
         f" between {gap.first_seen:%Y-%m-%d %H:%M} and {gap.last_seen:%Y-%m-%d %H:%M} UTC"
     )
     parts = ", ".join(f"{part.name} {part.value:.2f} x {part.share:.2f}" for part in proposal.score_parts)
@@ -117,27 +146,27 @@ def show_proposal(proposal: Proposal, gap: Gap) -> None:
         )
         labels = result.broken_labels or ("",) * len(result.broken_texts)
         for text, was in zip(result.broken_texts, labels, strict=True):
-            out.print(f"  would break: {escape(text)}{f' (now {escape(was)})' if was else ''}")
+            out.print(f"  would break: {line(text)}{f' (now {line(was)})' if was else ''}")
     for warning in proposal.warnings:
-        out.print(f"[yellow]warning: {escape(warning)}[/yellow]")
+        out.print(f"[yellow]warning: {line(warning)}[/yellow]")
     out.print("examples:" if proposal.kind in TEACHING else "typical messages:")
     for example in proposal.examples:
-        out.print(f"  - {escape(example)}")
+        out.print(f"  - {line(example)}")
     if proposal.kind in ANSWERING:
-        by = f" (worded by {proposal.drafter.removeprefix(MACHINE)})" if proposal.is_machine_written else ""
-        answer = f"{escape(proposal.answer)}{escape(by)}" if proposal.answer else "none yet; write one with --answer"
+        by = f" (worded by {line(proposal.drafter.removeprefix(MACHINE))})" if proposal.is_machine_written else ""
+        answer = f"{block(proposal.answer, 8)}{by}" if proposal.answer else "none yet; write one with --answer"
         out.print(f"answer: {answer}")
         for source in proposal.sources:
-            out.print(f"  from {escape(source.document)} ({source.similarity:.2f}): {escape(source.sentence)}")
+            out.print(f"  from {line(source.document)} ({source.similarity:.2f}): {line(source.sentence)}")
 
 
 def show_retrain(report: RetrainReport) -> None:
     """Print how a retraining ended."""
     out.print(escape(report.comparison.reason))
     for text in report.comparison.lost:
-        out.print(f"  lost:   {escape(text)}")
+        out.print(f"  lost:   {line(text)}")
     for text in report.comparison.gained:
-        out.print(f"  gained: {escape(text)}")
+        out.print(f"  gained: {line(text)}")
     if report.model is None:
         out.print("The gate blocked the new model; the old one goes on running.")
         return
@@ -166,7 +195,7 @@ def show_status(status: Status) -> None:
     out.print(f"gaps           {len(status.gaps)}")
     for gap in status.gaps[:10]:
         came_back = "  came back" if gap.is_reopened else "  handled" if gap.handled_at else ""
-        out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {escape(gap.name)}{came_back}")
+        out.print(f"               {gap.priority.value:<8} {gap.people:>3} people  {line(gap.name)}{came_back}")
     proposals = ", ".join(f"{state} {count}" for state, count in sorted(status.proposals.items()))
     out.print(f"proposals      {proposals or 'none'}")
     out.print(

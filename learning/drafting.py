@@ -16,6 +16,7 @@ from learning.answer_checks import check
 from learning.facts import contradiction, says_same
 from learning.model import AgentAnswer, Answer, Draft, Source
 from learning.ports import Encoder
+from learning.review import is_unsayable
 from learning.sentences import SHORTEST, split_sentences
 from learning.settings import ProposalSettings
 from learning.tone import Tone
@@ -124,7 +125,11 @@ def draft(
         kept, lost = search.keep(current, chosen)
         warnings += lost
     sources = (*chosen, *kept)
-    made = Draft(" ".join(tone.adapt(source.sentence) for source in sources), sources, warnings=tuple(warnings))
+    # Copied texts hold characters that nobody sees, and that no answer may hold.
+    said = "".join(
+        char for char in " ".join(tone.adapt(source.sentence) for source in sources) if not is_unsayable(char)
+    )
+    made = Draft(said, sources, warnings=tuple(warnings))
     if drafter is not None:
         texts = [answer.text for answer in materials.answers if answer.label != label]
         material = search.material(sources)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.markup import escape
-
 from learning import console
+from learning.console import line
 from learning.evidence import Evidence, Sample, Speaker
 
 NAMES = {Speaker.CUSTOMER: "customer", Speaker.BOT: "bot", Speaker.AGENT: "agent"}
@@ -30,36 +29,30 @@ def show_evidence(evidence: Evidence) -> None:
     if 0 < evidence.counted < evidence.turns:
         out(f"  (counted over the newest {evidence.counted} messages)")
     for use in evidence.uses:
-        out(f"  {escape(use.label)} was last understood on {use.last_at:%Y-%m-%d %H:%M} UTC")
+        out(f"  {line(use.label)} was last understood on {use.last_at:%Y-%m-%d %H:%M} UTC")
     for answer in evidence.answers:
-        out(f"the bot answers {escape(answer.label)} now with: {_line(answer.text)}")
+        out(f"the bot answers {line(answer.label)} now with: {line(answer.text, LONGEST)}")
     if evidence.agent_replies:
         out("people at the desk answered:")
     for reply in evidence.agent_replies:
         times = f"{reply.times} times, last on" if reply.times > 1 else "on"
-        out(f"  - {_line(reply.text)} ({times} {reply.last_at:%Y-%m-%d})")
+        out(f"  - {line(reply.text, LONGEST)} ({times} {reply.last_at:%Y-%m-%d})")
     for number, sample in enumerate(evidence.samples, start=1):
         _show_sample(number, sample)
     if evidence.missing and evidence.samples:
         out(f"({evidence.missing} more are no longer in the tracker store)")
     if evidence.note:
-        out(escape(evidence.note))
+        out(line(evidence.note))
 
 
 def _show_sample(number: int, sample: Sample) -> None:
-    where = f" on {escape(sample.channel)}" if sample.channel else ""
+    where = f" on {line(sample.channel)}" if sample.channel else ""
     what = f": {', '.join(sample.signals)}" if sample.signals else ""
     console.out.print(f"conversation {number}, {sample.at:%Y-%m-%d %H:%M} UTC{where}{what}")
-    for line in sample.lines:
-        text = f"{NAMES[line.speaker]:>10}: {_line(line.text)}"
-        console.out.print(f"[bold]{text}[/bold]  <- failed" if line.failed else text)
+    for said in sample.lines:
+        text = f"{NAMES[said.speaker]:>10}: {line(said.text, LONGEST)}"
+        console.out.print(f"[bold]{text}[/bold]  <- failed" if said.failed else text)
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{escape(name)} {count}" for name, count in counts.items())
-
-
-def _line(text: str) -> str:
-    """Return a text on one line, cut, with nothing in it that the console would obey."""
-    shown = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return escape(shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…")
+    return ", ".join(f"{line(name)} {count}" for name, count in counts.items())

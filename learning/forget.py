@@ -170,6 +170,9 @@ def _out_of_reach(loop: Loop, erased: Erased, from_tracker: bool, in_files: Sequ
         )
         found.append("A model trained since it went live may know it: `python -m learning retrain` makes one without.")
     if erased.named:
-        found.append(f"The names {', '.join(erased.named)} hold a word that only this person used.")
+        found.append(
+            f"The names or answers of {', '.join(erased.named)} hold a word that only this person used, or a sentence"
+            " that agents told only this person: `python -m learning review undo` takes them back."
+        )
     found.append("Backups, logs of other systems, and what staff typed themselves (reasons, answers) are not touched.")
     return found

@@ -17,6 +17,7 @@ NAMES = {
     "signals": "signals",
     "ratings": "ratings",
     "good_turns": "messages that went well",
+    "agent_answers": "answers of agents",
 }
 
 

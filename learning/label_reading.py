@@ -140,10 +140,20 @@ def _annotated(item: Mapping[str, Any], place: str) -> Iterator[Given]:
         if annotation.get("was_cancelled") or annotation.get("skipped"):
             continue
         found: dict[str, Any] = {}
-        for result in annotation.get("result") or ():
+        results = annotation.get("result") or ()
+        if not isinstance(results, (list, tuple)):
+            raise LabelFileError("has an annotation whose result is no list", place, UNREADABLE_NEXT)
+        for result in results:
             name = result.get("from_name") if isinstance(result, dict) else None
             if name in (CONTROL, NEW_CONTROL) and isinstance(result.get("value"), dict):
                 found[name] = result["value"]
+            elif name not in (CONTROL, NEW_CONTROL, None):
+                # Passing over it would count work that somebody has done as a message without a label.
+                raise LabelFileError(
+                    f"has an annotation of the control {str(name)[:60]!r}, which is none of {CONTROL}, {NEW_CONTROL}",
+                    place,
+                    "use the interface that `python -m learning labels config` prints, or take the annotation out",
+                )
         yield from _given({**found, ANNOTATOR: annotation.get("completed_by")}, CONTROL, NEW_CONTROL, place)
 
 
@@ -206,7 +216,7 @@ def _nested(cell: str, place: str) -> object:
         return cell
     try:
         return json.loads(cell)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LabelFileError(f"has the label {cell[:60]!r}", place, UNREADABLE_NEXT) from error
 
 
@@ -245,10 +255,10 @@ def _string(value: object) -> str:
 def _number(value: object, place: str) -> float:
     try:
         number = float(value or 0)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
-        raise LabelFileError(f"has {value!r} where a number belongs", place, UNREADABLE_NEXT)
+        raise LabelFileError(f"has {value!r:.60} where a number belongs", place, UNREADABLE_NEXT)
     return number
 
 
@@ -267,13 +277,19 @@ def _given(record: Mapping[str, Any], control: str, new_control: str, place: str
 
 def _values(value: object, place: str) -> list[str]:
     """Return the values of a control in any of the forms that Label Studio gives them."""
-    if isinstance(value, dict):
-        value = value.get("choices", value.get("text"))
-    if value is None or isinstance(value, str):
-        return [value] if value else []
-    if not isinstance(value, list):
-        raise LabelFileError("has a label that is no text", place, UNREADABLE_NEXT)
-    return [found for item in value for found in _values(item, place)]
+    found: list[str] = []
+    waiting = [value]  # no recursion: a file may nest them deeper than Python can follow
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            one = one.get("choices", one.get("text"))
+        if isinstance(one, list):
+            waiting.extend(reversed(one))
+        elif isinstance(one, str):
+            found += [one] if one else []
+        elif one is not None:
+            raise LabelFileError("has a label that is no text", place, UNREADABLE_NEXT)
+    return found
 
 
 def _new_label(name: str, place: str) -> str:

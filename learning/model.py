@@ -518,6 +518,8 @@ class Decision:
     """What a person said of a proposal; the changed fields are set only where they edited them.
 
     `kind` is EXAMPLES where a new question was given the label of one that has an answer: then it adds to that.
+    `seen` is `review.content_mark` of the proposal as the person saw it: the decision is refused if it has changed
+    since. It is only compared, and not kept.
     """
 
     proposal_id: str
@@ -531,6 +533,7 @@ class Decision:
     defer_until: datetime | None = None
     defer_turns: int | None = None
     kind: ProposalKind | None = None
+    seen: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -643,7 +646,8 @@ class Erased:
 
     `texts` are those that were dropped from proposals, decisions and entries, folded, and `shared` counts those that
     stay there because somebody else said them, too. `entries` and `withdrawn` are labels of entries that lost
-    examples, the latter all of them. `named` are labels that hold a word which only this person used.
+    examples, the latter all of them. `named` are labels that hold a word which only this person used, or whose answer
+    repeats what agents told only this person.
     """
 
     sender: str

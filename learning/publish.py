@@ -14,6 +14,7 @@ from learning.model import TEACHING, Entry, Proposal, ProposalKind, content_id
 from learning.texts import clean_example
 
 # The dash is no ornament: in a file of ASCII alone Rasa would take `\\u000a` in somebody's text for a line break.
+MOST_NAME = 120  # bytes of a file's name that are its label; file systems allow 255, and letters have up to four
 HEADER = "# Written by publishing — change it in review, not here.\n"
 
 
@@ -61,4 +62,10 @@ def _change(entry: Entry) -> dict[str, object]:
 
 def render_files(entries: Sequence[Entry]) -> Mapping[str, str]:
     """Return the file of each entry by name; one file an entry, so that changes never conflict."""
-    return {f"entry-{entry.label.replace('/', '-')}-{entry.entry_id}.yml": render_entry(entry) for entry in entries}
+    return {_file_name(entry): render_entry(entry) for entry in entries}
+
+
+def _file_name(entry: Entry) -> str:
+    """Return the name of an entry's file: its label for people, cut if it is long, and its id."""
+    label = entry.label.replace("/", "-").encode()[:MOST_NAME].decode(errors="ignore")
+    return f"entry-{label}-{entry.entry_id}.yml"

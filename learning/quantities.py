@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from learning.sentences import stem
@@ -22,8 +23,12 @@ _NUMBERS_IN_WORDS = {
     )
 }
 _NUMBER_WORD = re.compile(r"\b[a-z]+\b")
+# Compared as words: there are too many ways to put them together.
 _BIG_NUMBER = re.compile(
-    r"\b(?:thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|dozen|half|double)\b"
+    r"\b(?:zero|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundreds?|thousands?|millions?|billions?|trillions?"
+    r"|dozens?|hal(?:f|ves)|thirds?|quarters?|(?:four|fif|six|seven|eigh|nin|ten|twentie|hundred|thousand)ths?"
+    r"|twice|thrice|double|triple|treble|quadruple"
+    r"|(?:two|three|four|five|six|seven|eight|nine|ten|hundred|thousand)fold)\b"
 )
 _CURRENCY = {"€": "eur", "$": "usd", "£": "gbp", "euro": "eur", "dollar": "usd", "pound": "gbp"}
 _MEASURES = frozenset({"time", "duration", "%", "eur", "usd", "gbp"})
@@ -47,6 +52,8 @@ def unsupported_numbers(text: str, sources: Sequence[str]) -> list[str]:
     found = [f"{value:g}" for value in sorted(values[0].difference(*values[1:]))]
     words = [set(_BIG_NUMBER.findall(one)) for one in named]
     found += sorted(words[0].difference(*words[1:]))
+    signs = [set(filter(_is_numeral, one)) for one in named]
+    found += sorted(signs[0].difference(*signs[1:]))
     read_sources = [read_numbers(source)[0] for source in named[1:]]
     for unit, told in read_numbers(named[0])[0].items():
         if unit in _MEASURES:
@@ -104,6 +111,11 @@ def read_numbers(text: str) -> tuple[dict[str, tuple[float, ...]], str]:
     ):
         text = pattern.sub(note, text)
     return {unit: tuple(values) for unit, values in found.items()}, text
+
+
+def _is_numeral(char: str) -> bool:
+    """Return whether a character is a number without being a decimal digit: a fraction, or a numeral of some script."""
+    return char == "\u2044" or (unicodedata.numeric(char, None) is not None and not char.isdecimal())
 
 
 def _as_digits(match: re.Match[str]) -> str:

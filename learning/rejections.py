@@ -77,7 +77,6 @@ class _Group:
 class _Rejected:
     proposal: Proposal
     at: datetime
-    group: _Group | None  # of kinds that teach
 
 
 class Rejected:
@@ -86,24 +85,26 @@ class Rejected:
     def __init__(
         self,
         rejected: Sequence[_Rejected],
-        accepted: Sequence[_Group],
+        accepted: Sequence[Proposal],
         uses: Mapping[str, LabelUse],
         encoder: Encoder,
         settings: ProposalSettings,
     ) -> None:
         self._rejected = rejected
-        self._accepted = np.stack([group.mean / np.linalg.norm(group.mean) for group in accepted]) if accepted else None
+        self._accepted = accepted
         self._uses = uses
         self._encoder = encoder
         self._settings = settings
+        self._groups: dict[str, _Group | None] = {}
+        self._needs: Vectors | None = None
 
     @classmethod
     def of(cls, store: Decisions, encoder: Encoder, settings: ProposalSettings) -> Rejected:
-        """Read what was decided.
+        """Read what was decided; nothing is encoded until a proposal is compared with it.
 
         Args:
             store: proposals and decisions.
-            encoder: places examples and answers; one that keeps vectors makes this cheap.
+            encoder: places examples and answers, which are customers' words: its vectors must not be stored.
             settings: how near is the same.
 
         """
@@ -112,18 +113,13 @@ class Rejected:
         for decision in store.decisions():
             if decision.action is Action.REJECT:
                 at[decision.proposal_id] = decision.at
-
-        def group(proposal: Proposal) -> _Group | None:
-            teaches = proposal.kind in TEACHING and proposal.examples
-            return _Group.of(np.asarray(encoder.encode(proposal.examples))) if teaches else None
-
         rejected = [
-            _Rejected(item, at.get(item.proposal_id, item.created_at), group(item))
+            _Rejected(item, at.get(item.proposal_id, item.created_at))
             for item in proposals
             if item.state is ProposalState.REJECTED
         ]
         # What was accepted matters only as the other thing that messages may be about.
-        accepted = [found for item in proposals if rejected and item.state in ACCEPTED and (found := group(item))]
+        accepted = [item for item in proposals if rejected and item.state in ACCEPTED]
         return cls(rejected, accepted, store.label_use() if rejected else {}, encoder, settings)
 
     def nearest(self, proposal: Proposal, turns: Sequence[FailedTurn] = ()) -> Proposal | None:
@@ -159,26 +155,45 @@ class Rejected:
         if not rejected or not proposal.examples:
             return []
         group = _Group.of(np.asarray(self._encoder.encode(proposal.examples)))
-        likeness = [item.group.likeness(group) if item.group else 0.0 for item in rejected]
+        groups = [self._group(item.proposal) for item in rejected]
+        likeness = [other.likeness(group) if other else 0.0 for other in groups]
         return [
             rejected[row]
             for row in sorted(range(len(rejected)), key=lambda row: -likeness[row])
-            if rejected[row].proposal.gap_id == proposal.gap_id or self._is_near(likeness[row], group, rejected[row])
+            if rejected[row].proposal.gap_id == proposal.gap_id or self._is_near(likeness[row], group, groups[row])
         ]
 
-    def _is_near(self, alike: float, group: _Group, item: _Rejected) -> bool:
+    def _group(self, proposal: Proposal) -> _Group | None:
+        """Return the messages of a decided proposal, None where it teaches none."""
+        if proposal.proposal_id not in self._groups:
+            teaches = proposal.kind in TEACHING and proposal.examples
+            self._groups[proposal.proposal_id] = (
+                _Group.of(np.asarray(self._encoder.encode(proposal.examples))) if teaches else None
+            )
+        return self._groups[proposal.proposal_id]
+
+    def _accepted_needs(self) -> Vectors:
+        """Return the unit centers (n, d) of what was accepted."""
+        if self._needs is None:
+            groups = [group for item in self._accepted if (group := self._group(item))]
+            centers = [group.mean / np.linalg.norm(group.mean) for group in groups]
+            self._needs = np.stack(centers) if centers else np.empty((0, 0))
+        return self._needs
+
+    def _is_near(self, alike: float, group: _Group, other: _Group | None) -> bool:
         """Whether most of a proposal's messages were said in the rejected one, or it is about the same."""
-        if item.group is None:
+        if other is None:
             return False
-        again = (group.vectors @ item.group.vectors.T).max(axis=1) >= SAME_MESSAGE
+        again = (group.vectors @ other.vectors.T).max(axis=1) >= SAME_MESSAGE
         if np.mean(again) > 0.5:
             return True
         if alike < self._settings.rejected_similarity:
             return False
-        if self._accepted is None:
+        accepted = self._accepted_needs()
+        if not len(accepted):
             return True
-        own = group.vectors @ (item.group.mean / np.linalg.norm(item.group.mean))
-        return bool(np.mean(own >= (group.vectors @ self._accepted.T).max(axis=1)) > 0.5)
+        own = group.vectors @ (other.mean / np.linalg.norm(other.mean))
+        return bool(np.mean(own >= (group.vectors @ accepted.T).max(axis=1)) > 0.5)
 
     def _has_another_chance(self, proposal: Proposal, turns: Sequence[FailedTurn], near: Sequence[_Rejected]) -> bool:
         """Whether the need was perhaps real and only the answer wrong, and this is another answer."""

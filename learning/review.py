@@ -7,10 +7,11 @@ suggestion again.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from learning.errors import ReviewError
+from learning.errors import ReviewError, StoreError
 from learning.model import (
     ANSWERING,
     LEARNED_INTENT,
@@ -49,7 +50,9 @@ OPEN_STATES = (State.PENDING, State.DEFERRED)
 APPROVING = frozenset({Action.APPROVE, Action.EDIT})
 LEARNED_KEY = re.compile(rf"{LEARNED_INTENT}/[^\W_]\w{{0,79}}")  # it becomes part of a file's name
 SLOT = re.compile(r"\{\w+\}")
-UNSAYABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # control characters, half an emoji
+UNSAYABLE = frozenset({"Cc", "Cf", "Cs"})  # control characters, invisible ones that turn text around, half an emoji
+SAYABLE = frozenset("\t\n\r\u200c\u200d")  # of those: white space, and what joins emoji and letters of some scripts
+BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols without a shape
 MAX_ANSWER = 2000  # characters; more is an article, not a chat answer
 # Why undo is no way back from a state.
 NOT_UNDONE: Mapping[State, tuple[str, str]] = {
@@ -67,6 +70,24 @@ NOT_UNDONE: Mapping[State, tuple[str, str]] = {
 
 class AlreadyDecided(ReviewError):
     """Somebody else decided first; the message names them."""
+
+
+class HasChanged(StoreError):
+    """A proposal is no longer what was decided about."""
+
+    def __init__(self, proposal_id: str) -> None:
+        super().__init__(
+            "has changed: it was mined again, or somebody in it was forgotten",
+            f"proposal {proposal_id}",
+            "look at it again with `python -m learning review show`",
+        )
+
+
+def content_mark(proposal: Proposal) -> str:
+    """Return a mark of what a reviewer reads: it changes when that does, and not with the state or the score."""
+    kind, examples = proposal.kind.value, proposal.examples
+    said = (kind, proposal.label, proposal.target, proposal.answer)
+    return content_id("seen", *said, len(examples), *examples, *proposal.warnings)
 
 
 def already_decided(present: Proposal, last: Decision | None, wanted: Action) -> AlreadyDecided:
@@ -215,6 +236,11 @@ def _check_publishable(proposal: Proposal, item: str) -> None:
         raise ReviewError(f"merges {proposal.label} with itself", item, "reject it with a reason")
 
 
+def is_unsayable(char: str) -> bool:
+    """Return whether a character is none that people see, but one that terminals or browsers obey."""
+    return unicodedata.category(char) in UNSAYABLE and char not in SAYABLE
+
+
 def _check_answer(answer: str, item: str) -> None:
     if not answer.strip():
         raise ReviewError(
@@ -222,8 +248,13 @@ def _check_answer(answer: str, item: str) -> None:
         )
     if len(answer) > MAX_ANSWER:
         raise ReviewError(f"has an answer of more than {MAX_ANSWER} characters", item, "shorten the answer")
-    if UNSAYABLE.search(answer):
-        raise ReviewError("has an answer with a character that cannot be shown", item, "type the answer again")
+    hidden = next(filter(is_unsayable, answer), None)
+    if hidden is not None:
+        raise ReviewError(
+            f"has an answer with U+{ord(hidden):04X}, a character that cannot be shown", item, "type the answer again"
+        )
+    if not any(unicodedata.category(char)[0] in "LNPS" and char not in BLANK for char in answer):
+        raise ReviewError("has an answer in which nothing can be seen", item, "type the answer again")
     if re.search(r"[{}]", SLOT.sub("", answer)):
         raise ReviewError(
             "has an answer with a lone brace, which Rasa cannot say", item, "use braces for slots only, as in {name}"

@@ -16,6 +16,7 @@ from learning.bulk import Done, decide_all, undo_all
 from learning.errors import NotFound, ReviewError
 from learning.loop import Loop
 from learning.model import Action, Decision, Proposal, ProposalKind, ProposalState
+from learning.review import content_mark
 from learning.review_options import AS_JSON, WHO, app_of, branch_json, print_branch
 
 
@@ -68,10 +69,14 @@ def bulk(
             reason=reason,
             defer_until=until.replace(tzinfo=timezone.utc) if until else None,
             defer_turns=2 * turns if until_doubled else None,
+            seen=content_mark(proposal),  # what is mined anew while the person reads the list is left to wait
         )
 
     batch, done = decide_all(app.loop, chosen, decide, dry_run)
-    _finish(app, f"bulk {batch}", [*done, *missing], json, files=action is BulkAction.APPROVE and not dry_run)
+    what = "a bulk" if dry_run else f"bulk {batch}"
+    _finish(
+        app, what, [*done, *missing], json, files=action is BulkAction.APPROVE and not dry_run, was_done=not dry_run
+    )
 
 
 def undo_bulk(ctx: typer.Context, batch: str, who: str, json: bool) -> None:
@@ -104,7 +109,7 @@ def _choose(
     return chosen, missing
 
 
-def _finish(app: App, what: str, done: Sequence[Done], json: bool, files: bool) -> None:
+def _finish(app: App, what: str, done: Sequence[Done], json: bool, files: bool, was_done: bool = True) -> None:
     """Write the branch once, say what became of each, and end with code 1 if any failed."""
     failed = [one for one in done if one.problem]
     commit, problem = pipeline.try_branch(app.loop) if files and len(failed) < len(done) else (None, None)
@@ -112,10 +117,10 @@ def _finish(app: App, what: str, done: Sequence[Done], json: bool, files: bool) 
         console.print_json({"what": what, "done": list(done), **branch_json(commit, problem)})
     else:
         for one in done:
-            said = f"[red]{escape(one.problem)}[/red]" if one.problem else "done"
+            said = f"[red]{escape(one.problem)}[/red]" if one.problem else "done" if was_done else "would be done"
             said = f"release {one.release}" if one.release is not None else said
             console.out.print(f"{escape(one.proposal_id[:8])}  {escape(one.label)}  {said}")
-        console.out.print(f"{what}: {len(done) - len(failed)} of {len(done)} done")
+        console.out.print(f"{what}: {len(done) - len(failed)} of {len(done)} {'done' if was_done else 'could be done'}")
         if commit or problem:
             print_branch(app.settings.review.branch, commit, problem)
     if failed:

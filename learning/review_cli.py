@@ -17,7 +17,7 @@ from learning.evidence import read_evidence
 from learning.evidence_view import show_evidence
 from learning.loop import Loop
 from learning.model import ANSWERING, TEACHING, Action, Decision, Proposal, ProposalKind
-from learning.review import OPEN_STATES, already_decided
+from learning.review import OPEN_STATES, HasChanged, already_decided, content_mark
 from learning.review_bulk_cli import bulk, undo_bulk
 from learning.review_options import AS_JSON, ID, app_of, branch_json
 from learning.review_options import WHO as WHO
@@ -25,9 +25,22 @@ from learning.review_options import print_branch as print_branch  # `withdraw` t
 from learning.review_regroup_cli import merge, move_example, split
 from learning.second_cli import agreement, second_cli
 
+MARK = 8  # characters of a mark that are shown, and at least wanted
+SEEN = typer.Option(
+    None,
+    "--seen",
+    show_default=False,
+    help="The mark that `review show` printed: refused if the proposal has changed since.",
+)
 review_cli = typer.Typer(
     pretty_exceptions_enable=False, help="Look at proposals and decide about them.", no_args_is_help=True
 )
+# What a release of these kinds did; of the others the label went live.
+RELEASED = {
+    ProposalKind.REWORD: "{label} has a new answer",
+    ProposalKind.MERGE: "{target} is answered as {label} now",
+    ProposalKind.RETIRE: "{label} is no longer answered",
+}
 review_cli.add_typer(second_cli, name="second")
 for command, name in ((bulk, "bulk"), (split, "split"), (merge, "merge"), (move_example, "move-example")):
     review_cli.command(name)(command)
@@ -64,10 +77,13 @@ def show(ctx: typer.Context, proposal: str = ID, json: bool = AS_JSON) -> None:
     store = loop.store
     found = store.proposal(proposal)
     evidence = read_evidence(loop, found)
+    mark = content_mark(found)
     if json:
-        console.print_json({**asdict(found), "evidence": evidence})
+        console.print_json({**asdict(found), "mark": mark, "evidence": evidence})
         return
     console.show_proposal(found, store.gap(found.gap_id))
+    if found.state in OPEN_STATES:
+        console.out.print(f"mark: {mark[:MARK]}, to approve just this with --seen {mark[:MARK]}")
     show_evidence(evidence)
     for decision in store.decisions_about(found.proposal_id):
         _print_decision(decision)
@@ -83,11 +99,13 @@ def approve(
         show_default=False,
         help="Name of a new question, such as loyalty_points; of a merge, the label that stays.",
     ),
+    seen: Optional[str] = SEEN,
     who: Optional[str] = WHO,
     json: bool = AS_JSON,
 ) -> None:
     """Approve a proposal; it is live with the next message."""
     found = app_of(ctx).loop.store.proposal(proposal)
+    _check_seen(found, seen)
     _decide(ctx, _approval(found, who, answer, _label(found, name), None), json)
 
 
@@ -107,6 +125,7 @@ def edit(
     drop: Optional[list[str]] = typer.Option(
         None, show_default=False, help="An example to leave out, as shown; repeat it."
     ),
+    seen: Optional[str] = SEEN,
     who: Optional[str] = WHO,
     json: bool = AS_JSON,
 ) -> None:
@@ -116,6 +135,7 @@ def edit(
     if found.state not in OPEN_STATES:  # nobody types for nothing
         decided = store.decisions_about(found.proposal_id)
         raise already_decided(found, decided[-1] if decided else None, Action.EDIT)
+    _check_seen(found, seen)
     examples = tuple(example) if example else found.examples
     unknown = [text for text in drop or () if text not in examples]
     if unknown:
@@ -219,13 +239,25 @@ def _decide(ctx: typer.Context, decision: Decision, json: bool) -> None:
         console.print_json({**outcome, **branch_json(commit, problem)})
         return
     if release is not None and entry is not None:
-        console.out.print(f"Release {release.number}: {escape(entry.label)} is live.")
+        done = RELEASED.get(entry.kind, "{label} is live").format(label=entry.label, target=entry.target)
+        console.out.print(f"Release {release.number}: {escape(done)}.")
     else:
-        console.out.print(f"{after.proposal_id[:8]} is {after.state.value}.")
+        gone = " What was live of it is withdrawn." if before.state in pipeline.LIVE else ""
+        console.out.print(f"{after.proposal_id[:8]} ({escape(after.label)}) is {after.state.value}.{gone}")
     for note in notes:
         console.out.print(f"[yellow]{escape(note)}[/yellow]")
     if changes_files:
         print_branch(app.settings.review.branch, commit, problem)
+
+
+def _check_seen(found: Proposal, seen: Optional[str]) -> None:
+    """Raise if a mark that the person gives is not that of the proposal as it is now."""
+    if seen is None or found.state not in OPEN_STATES:  # who decided first is told by the decision itself
+        return
+    if len(seen) < MARK:
+        raise ReviewError("is no mark", f"{seen!r}", f"give at least {MARK} characters, as `review show` prints them")
+    if not content_mark(found).startswith(seen):
+        raise HasChanged(found.proposal_id)
 
 
 def _approval(
@@ -243,7 +275,8 @@ def _approval(
     }
     changed = any(value is not None for value in changes.values())
     action = Action.EDIT if changed else Action.APPROVE
-    return Decision(found.proposal_id, action, who or console.user(), utc_now(), **changes)  # type: ignore[arg-type]
+    who, mark = who or console.user(), content_mark(found)
+    return Decision(found.proposal_id, action, who, utc_now(), seen=mark, **changes)  # type: ignore[arg-type]
 
 
 def _deferral(

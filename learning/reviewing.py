@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from learning.answer_checks import check as check_answer
-from learning.current_answers import current_answers
+from learning.current_answers import answers_over, current_answers
 from learning.errors import EvergreenError, NotFound, ReviewError, StoreError
 from learning.labels import LabelChanges
 from learning.loop import Loop
 from learning.model import (
+    POLICY,
     TEACHING,
     Action,
+    Answer,
     Decision,
     Entry,
     Proposal,
@@ -26,8 +29,10 @@ from learning.review import (
     MOVES,
     OPEN_STATES,
     STATE_AFTER,
+    HasChanged,
     already_decided,
     as_decided,
+    content_mark,
     decide,
     effective,
     move,
@@ -35,19 +40,30 @@ from learning.review import (
 from learning.texts import PLACEHOLDER
 from learning.vectors import Vectors
 
+logger = logging.getLogger(__name__)
+
 LIVE = (ProposalState.PUBLISHED, ProposalState.ABSORBED)
 UNPUBLISHED = (ProposalState.APPROVED, ProposalState.EDITED)
 
 
-def review(loop: Loop, decision: Decision) -> Release | None:
+def review(loop: Loop, decision: Decision, judged: Proposal | None = None) -> Release | None:
     """Record a decision and, if it approves, publish at once; return the release.
+
+    Args:
+        loop: the loop.
+        decision: the decision.
+        judged: the proposal as a policy judged it: it must not have changed since, in any way. People decide without.
 
     Raises:
         AlreadyDecided: somebody else decided first; the message says who, what and when.
+        HasChanged: the proposal is not what was seen, or judged, any more.
         ReviewError: what would be published is incomplete, or does not fit what is live.
 
     """
-    before = loop.store.proposal(decision.proposal_id)
+    if judged is None:
+        check_name(decision.who)
+    before = judged or loop.store.proposal(decision.proposal_id)
+    _check_seen(before, decision)
     decision = adding_to_known(loop, before, replace(decision, proposal_id=before.proposal_id))
     try:
         return _carry_out(loop, before, decision)
@@ -61,11 +77,26 @@ def review(loop: Loop, decision: Decision) -> Release | None:
 
 def would_do(loop: Loop, decision: Decision) -> None:
     """Raise what `review` would raise, and change nothing."""
+    check_name(decision.who)
     before = loop.store.proposal(decision.proposal_id)
+    _check_seen(before, decision)
     decision = adding_to_known(loop, before, decision)
     after = decide(before, decision)
     if decision.action in APPROVING:
         check_fits(loop, after)
+
+
+def check_name(who: str) -> None:
+    """Raise `ReviewError` if a person goes by a policy's name: a sweep would take back what they approved."""
+    if who.startswith(POLICY):
+        raise ReviewError(
+            f"begins with {POLICY}, as only automatic decisions do", f"name {who!r}", "give your own name"
+        )
+
+
+def _check_seen(proposal: Proposal, decision: Decision) -> None:
+    if decision.seen is not None and decision.seen != content_mark(proposal) and proposal.state in OPEN_STATES:
+        raise HasChanged(proposal.proposal_id)
 
 
 def adding_to_known(loop: Loop, before: Proposal, decision: Decision) -> Decision:
@@ -84,8 +115,10 @@ def assign(loop: Loop, prefix: str, assignee: str | None, who: str) -> Proposal:
 
     Raises:
         ReviewError: it is decided already.
+        StoreError: it was decided about at the same moment.
 
     """
+    check_name(who)
     proposal = loop.store.proposal(prefix)
     if proposal.state not in OPEN_STATES:
         raise ReviewError(
@@ -102,22 +135,41 @@ def _carry_out(loop: Loop, before: Proposal, decision: Decision) -> Release | No
     if decision.action is Action.UNDO:
         _undo(loop, before, after, decision)
         return None
-    vectors = None
     if decision.action in APPROVING:
-        check_fits(loop, after)
-        # Encoding may take seconds in a cold process: it must not come between decision and release.
-        vectors = _taught(loop, after)
         if decision.examples is not None:
             decision = replace(decision, examples=after.examples)
+        return publish(loop, after, decision.who, (before, decision))
     loop.store.save_decision(before, after, decision)
-    return publish(loop, after, decision.who, vectors) if decision.action in APPROVING else None
+    return None
 
 
-def publish(loop: Loop, decided: Proposal, who: str, vectors: Vectors | None = None) -> Release:
-    """Make an approved proposal live, as it was decided: running bots answer it with their next message."""
-    live = move(decided, ProposalState.PUBLISHED)
-    vectors = _taught(loop, live) if vectors is None else vectors
-    return loop.store.publish(decided, live, entry_id(live), vectors, loop.encoder.identity, who, loop.now())
+def publish(loop: Loop, approved: Proposal, who: str, decided: tuple[Proposal, Decision] | None = None) -> Release:
+    """Make an approved proposal live, as it was decided: running bots answer it with their next message.
+
+    With `decided`, the suggestion and the decision, the decision is recorded with the release: both are, or neither.
+    Encoding and reading the project come first; whether it fits what is live is asked again in the transaction, when
+    nobody else can change that any more.
+
+    Raises:
+        ReviewError: it does not fit what is live.
+        StoreError: somebody else decided first, or it has changed.
+
+    """
+    live = move(approved, ProposalState.PUBLISHED)
+    project = _Project.read(loop, live.kind)
+    _check_fits(live, project, loop.store.entries(*LIVE))
+    vectors = _taught(loop, live)  # takes seconds in a cold process
+    return loop.store.publish(
+        approved,
+        live,
+        entry_id(live),
+        vectors,
+        loop.encoder.identity,
+        who,
+        loop.now(),
+        decided,
+        lambda entries: _check_fits(live, project, entries),
+    )
 
 
 def _taught(loop: Loop, proposal: Proposal) -> Vectors:
@@ -127,10 +179,22 @@ def _taught(loop: Loop, proposal: Proposal) -> Vectors:
 
 
 def publish_waiting(loop: Loop) -> list[Release]:
-    """Publish what was approved when a crash came between the decision and its release."""
+    """Publish what was approved and never released, as an earlier version may have left it after a crash.
+
+    What does not fit any more stays as it is and is logged; the others go on.
+    """
     waiting = [item for item in loop.store.proposals() if item.state in UNPUBLISHED]
     decisions = effective(loop.store.decisions()) if waiting else {}
-    return [publish(loop, as_decided(item, decisions.get(item.proposal_id)), "recovery") for item in waiting]
+    releases = []
+    for item in waiting:
+        try:
+            releases.append(publish(loop, as_decided(item, decisions.get(item.proposal_id)), "recovery"))
+        except EvergreenError:
+            logger.warning(
+                "proposal %s is approved and cannot go live: approve it again after `review undo` to see why",
+                item.proposal_id,
+            )
+    return releases
 
 
 # --- taking back ----------------------------------------------------------------------------------
@@ -153,6 +217,7 @@ def _undo(loop: Loop, before: Proposal, after: Proposal, decision: Decision) -> 
 
 def withdraw(loop: Loop, prefix: str, who: str, reason: str) -> str:
     """Take an entry back: its examples, its answer and its file; return its label."""
+    check_name(who)
     live = loop.store.entries(*LIVE)
     entries = [entry for entry in live if prefix and entry.entry_id.startswith(prefix)]
     if len(entries) != 1:
@@ -222,14 +287,34 @@ class Labels:
 
 def read_labels(loop: Loop) -> Labels:
     """Return the labels as they are now: what is trained, and what went live over it."""
-    entries = loop.store.entries(*LIVE)
+    return _labels(_trained(loop), loop.store.entries(*LIVE))
+
+
+def _labels(trained: Collection[str], entries: Sequence[Entry]) -> Labels:
     taught = {entry.label for entry in entries if entry.kind is ProposalKind.ANSWER}
-    return Labels(frozenset(_trained(loop) | taught), frozenset(LabelChanges.of(entries).decided_by))
+    return Labels(frozenset(trained) | taught, frozenset(LabelChanges.of(entries).decided_by))
+
+
+@dataclass(frozen=True)
+class _Project:
+    """What the project itself knows, read before a transaction begins: its labels, and for a REWORD its answers."""
+
+    trained: frozenset[str]
+    answers: tuple[Answer, ...]
+
+    @classmethod
+    def read(cls, loop: Loop, kind: ProposalKind) -> _Project:
+        answers = loop.project.answers() if kind is ProposalKind.REWORD else ()
+        return cls(frozenset(_trained(loop)), tuple(answers))
 
 
 def check_fits(loop: Loop, proposal: Proposal) -> None:
     """Raise `ReviewError` if an approved proposal contradicts what is live or trained."""
-    labels = read_labels(loop)
+    _check_fits(proposal, _Project.read(loop, proposal.kind), loop.store.entries(*LIVE))
+
+
+def _check_fits(proposal: Proposal, project: _Project, entries: Sequence[Entry]) -> None:
+    labels = _labels(project.trained, entries)
     item = f"proposal {proposal.proposal_id}"
     if proposal.kind is ProposalKind.ANSWER:
         # The bot would give one of the two answers to both questions.
@@ -246,11 +331,10 @@ def check_fits(loop: Loop, proposal: Proposal) -> None:
                 f"is about {label}, which the bot does not know any more", item, "reject it, or bring the intent back"
             )
     if proposal.kind is ProposalKind.REWORD:
-        _check_rewords(loop, proposal, item)
+        _check_rewords(proposal, answers_over(project.answers, entries).get(proposal.label), item)
 
 
-def _check_rewords(loop: Loop, proposal: Proposal, item: str) -> None:
-    now = current_answers(loop).get(proposal.label)
+def _check_rewords(proposal: Proposal, now: Answer | None, item: str) -> None:
     if now is None or now.response != proposal.target:
         raise ReviewError(
             f"rewords {proposal.target}, which does not answer {proposal.label} any more",

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Optional
 
 import typer
-from rich.markup import escape
 
 from learning import console
-from learning.bootstrap import App
+from learning.console import block, line
 from learning.exact_replay import Change, ExactReplay, exact_replay
 from learning.model import Proposal, ProposalKind
+from learning.review_options import app_of
 from learning.sandbox import Comparison, Exchange, Sandbox, as_it_stands
 
 SHOWN = 5
@@ -27,7 +27,7 @@ def replay_command(
     json: bool = typer.Option(False, "--json", help="Print JSON for programs."),
 ) -> None:
     """Replay a proposal through the running model: what it fixes, and what it breaks of what went well."""
-    app = _app(ctx)
+    app = app_of(ctx)
     found = as_it_stands(app.loop, app.loop.store.proposal(proposal))
     with console.steps(quiet=json) as say:
         result = exact_replay(app.loop, app.trials, found, say)
@@ -53,7 +53,7 @@ def sandbox_command(
     """Talk to the bot with a proposal applied; what is live stays as it is."""
     if json and not message:
         raise typer.BadParameter("nobody types into JSON: say something with --message", param_hint="--json")
-    app = _app(ctx)
+    app = app_of(ctx)
     found = as_it_stands(app.loop, app.loop.store.proposal(proposal))
     found = with_edits(found, label, example, answer)
     with console.steps(quiet=json) as say:
@@ -64,7 +64,7 @@ def sandbox_command(
             console.print_json([_ask(session, text, without) for text in message or ()])
         elif message:
             for text in message:
-                console.out.print(f"[bold]you[/bold]      {escape(text)}")
+                console.out.print(f"[bold]you[/bold]      {line(text)}")
                 show_exchange(_ask(session, text, without))
         else:
             _talk(session, found, without)
@@ -102,7 +102,7 @@ def show_replay(result: ExactReplay) -> None:
             " and count as unbroken."
         )
     console.out.print(
-        f"model {escape(result.model)}: {result.loading_seconds:.1f} s to load, {result.replay_seconds:.1f} s to replay"
+        f"model {line(result.model)}: {result.loading_seconds:.1f} s to load, {result.replay_seconds:.1f} s to replay"
     )
 
 
@@ -123,21 +123,21 @@ def _show_changes(title: str, changes: Sequence[Change]) -> None:
     console.out.print(title)
     for change in changes[:SHOWN]:
         became = change.before if change.before == change.after else f"{change.before} -> {change.after}"
-        console.out.print(f"  - {escape(change.text)}  [dim]{escape(became)}[/dim]")
+        console.out.print(f"  - {line(change.text)}  [dim]{line(became)}[/dim]")
     if len(changes) > SHOWN:
         console.out.print(f"  and {len(changes) - SHOWN} more; --json has them")
 
 
 def _show_side(name: str, exchange: Exchange) -> None:
     for reply in exchange.replies:
-        console.out.print(f"[bold]{name:8}[/bold] {escape(reply.text)}")
+        console.out.print(f"[bold]{name:8}[/bold] {block(reply.text, 9)}")
         for button in reply.buttons:
-            console.out.print(f"         {escape(f'[{button.title}] {button.payload}')}")
+            console.out.print(f"         {line(f'[{button.title}] {button.payload}')}")
     if not exchange.replies:
         console.out.print(f"[bold]{name:8}[/bold] [dim](nothing)[/dim]")
     understood = exchange.understood
     taken = f", by entry {understood.entry[:8]}" if understood.entry else ""
-    console.out.print(f"[dim]         {escape(understood.label)} {understood.confidence:.2f}{taken}[/dim]")
+    console.out.print(f"[dim]         {line(understood.label)} {understood.confidence:.2f}{taken}[/dim]")
 
 
 def _ask(session: Sandbox, text: str, without: bool) -> Exchange | Comparison:
@@ -145,7 +145,7 @@ def _ask(session: Sandbox, text: str, without: bool) -> Exchange | Comparison:
 
 
 def _talk(session: Sandbox, proposal: Proposal, without: bool) -> None:
-    console.out.print(f"{escape(proposal.label)} is applied here and nowhere else. An empty line or /stop ends it.")
+    console.out.print(f"{line(proposal.label)} is applied here and nowhere else. An empty line or /stop ends it.")
     while True:
         try:
             text = console.out.input("[bold]you[/bold]      ").strip()
@@ -155,9 +155,3 @@ def _talk(session: Sandbox, proposal: Proposal, without: bool) -> None:
         if not text or text in END:
             return
         show_exchange(_ask(session, text, without))
-
-
-def _app(ctx: typer.Context) -> App:
-    app = ctx.obj
-    assert isinstance(app, App)
-    return app

@@ -2,7 +2,7 @@
 
 They hold words, not people. A text is dropped wherever it stands once nobody else's turn in the same gap, or in the
 sample of turns that went well, says the same; texts are compared as examples are made: plain, and without regard to
-case.
+case. What agents told a person goes in the same manner, see `derived_answers`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from sqlalchemy.engine import Connection
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
 from learning.adapters.database import bump_overlay
+from learning.adapters.derived_answers import drafted_answers, is_drafted, lost_sentences, without
 from learning.model import TEACHING, ProposalKind, ProposalState
 from learning.overlay import pack_vectors
 from learning.proposals import learned_label
 from learning.texts import plain_text
 
 WAITING = (ProposalState.PENDING.value, ProposalState.DEFERRED.value)
-NEVER_LIVE = (*WAITING, ProposalState.REJECTED.value)
+SUPERSEDED = ProposalState.SUPERSEDED.value
+NEVER_LIVE = (*WAITING, ProposalState.REJECTED.value, SUPERSEDED)
 UNPUBLISHED = (ProposalState.APPROVED.value, ProposalState.EDITED.value)
 LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
 WITHDRAWN = ProposalState.WITHDRAWN.value
@@ -45,19 +47,36 @@ class GapLeft:
     lost_words: frozenset[str]
 
 
+@dataclass(frozen=True)
+class _Erasure:
+    """What goes: texts of the person, folded, and sentences of agents; `went_well` is what others said."""
+
+    dropped: frozenset[str]
+    lost: frozenset[str]
+    went_well: frozenset[str]
+    who: str
+    at: datetime
+
+
 def folded(text: str) -> str:
     """Return what two texts are compared by: the example that they would make, without regard to case."""
     return plain_text(text).casefold()
 
 
 def drop_texts(
-    connection: Connection, texts: Collection[str], gaps: Mapping[str, GapLeft], who: str, at: datetime
+    connection: Connection,
+    texts: Collection[str],
+    told: Collection[str],
+    gaps: Mapping[str, GapLeft],
+    who: str,
+    at: datetime,
 ) -> dict[str, Any]:
-    """Drop what only one person said, of `texts`; return the counts of `model.Erased` about it.
+    """Drop what only one person said, of `texts`, or was told; return the counts of `model.Erased` about it.
 
     Args:
         connection: in the erasure's transaction; the person's own rows are gone already.
         texts: everything that the person said, folded.
+        told: the sentences that agents told the person, see `derived_answers.sentences`.
         gaps: those that the person was in, as they are now.
         who: who asked for it.
         at: the time now.
@@ -66,11 +85,12 @@ def drop_texts(
     proposals, entries, decisions = (
         connection.execute(sa.select(table)).all() for table in (schema.proposals, schema.entries, schema.decisions)
     )
-    went_well = {folded(text) for text in connection.execute(sa.select(schema.good_turns.c.text)).scalars()}
+    went_well = frozenset(folded(text) for text in connection.execute(sa.select(schema.good_turns.c.text)).scalars())
     hits = _find(texts, proposals, entries, decisions)
     found = set().union(*hits.values()) if hits else set()
     shared = (found & went_well) | _said_in(connection, hits, found)
-    dropped = found - shared
+    dropped = frozenset(found - shared)
+    lost = lost_sentences(connection, told, proposals)
     decided = [_clean_decision(connection, row, dropped) for row in decisions]
     cleaned = [row for row in entries if _clean_entry(connection, row, dropped, who, at)]
     withdrawn = [row for row in cleaned if row.state in LIVE and _teaches_nothing(row, row.examples, dropped)]
@@ -82,12 +102,13 @@ def drop_texts(
     )
     connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(over)).values(handled_at=at))
     over_with = {row.proposal_id for row in withdrawn} | _emptied(proposals, decisions, dropped)
+    erasure = _Erasure(dropped, lost, went_well, who, at)
     outcomes = [
-        _clean_proposal(
-            connection, row, dropped, went_well, gaps.get(row.gap_id), row.proposal_id in over_with, who, at
-        )
+        _clean_proposal(connection, row, erasure, gaps.get(row.gap_id), row.proposal_id in over_with)
         for row in proposals
     ]
+    named = {row.label for row in proposals if _names_lost_word(row, gaps.get(row.gap_id))}
+    named |= _clean_answers(connection, proposals, decisions, over_with, lost)
     return {
         "texts": tuple(sorted(dropped)),
         "shared": len(shared),
@@ -96,7 +117,7 @@ def drop_texts(
         "decisions": sum(decided),
         "entries": tuple(row.label for row in cleaned),
         "withdrawn": tuple(row.label for row in withdrawn),
-        "named": tuple(sorted({row.label for row in proposals if _names_lost_word(row, gaps.get(row.gap_id))})),
+        "named": tuple(sorted(named)),
     }
 
 
@@ -136,7 +157,11 @@ def _names_lost_word(proposal: Any, gap: GapLeft | None) -> bool:
     """Whether the name of something that staff approved holds a word that only the erased person used."""
     if gap is None or proposal.state in NEVER_LIVE or proposal.kind != ProposalKind.ANSWER.value:
         return False
-    return not gap.lost_words.isdisjoint(proposal.label.partition("/")[2].split("_"))
+    return _holds_lost_word(proposal.label, gap)
+
+
+def _holds_lost_word(label: str, gap: GapLeft) -> bool:
+    return not gap.lost_words.isdisjoint(label.partition("/")[2].split("_"))
 
 
 # --- dropping it --------------------------------------------------------------------------------------
@@ -197,35 +222,57 @@ def _rows_of(raw: bytes | None, count: int, places: Sequence[int]) -> bytes | No
     return pack_vectors(np.frombuffer(raw, dtype="<f4").reshape(count, -1)[list(places)])
 
 
-def _clean_proposal(
+def _clean_answers(
     connection: Connection,
-    row: Any,
-    dropped: Collection[str],
-    went_well: Collection[str],
-    gap: GapLeft | None,
-    is_over: bool,
-    who: str,
-    at: datetime,
-) -> str:
+    proposals: Sequence[Any],
+    decisions: Sequence[Any],
+    over_with: Collection[str],
+    lost: Collection[str],
+) -> set[str]:
+    """Take answers that repeat lost sentences out of withdrawn entries; return the labels that still give one."""
+    drafted = drafted_answers(proposals, lost)
+    in_order = sorted(decisions, key=lambda row: int(row.number))  # the last one counts
+    edited = {row.proposal_id: row.content["answer"] for row in in_order if row.content.get("answer") is not None}
+    table = schema.entries
+    still: set[str] = set()
+    for row in connection.execute(sa.select(table)).all():
+        if not is_drafted(row.proposal_id, row.answer, lost, drafted):
+            continue
+        if row.state == WITHDRAWN:
+            connection.execute(sa.update(table).where(table.c.entry_id == row.entry_id).values(answer=None))
+        else:
+            still.add(row.label)
+    for row in proposals:
+        answer = edited.get(row.proposal_id, row.answer)
+        if row.state in UNPUBLISHED and row.proposal_id not in over_with:
+            still |= {row.label} if is_drafted(row.proposal_id, answer, lost, drafted) else set()
+    return still
+
+
+def _clean_proposal(connection: Connection, row: Any, erasure: _Erasure, gap: GapLeft | None, is_over: bool) -> str:
     """Take texts out of a proposal and bring its figures up to date; return what became of it.
 
     It `is_over` where nothing is left of what somebody approved.
     """
     table = schema.proposals
     mine = table.c.proposal_id == row.proposal_id
-    kept = _kept(row.examples, dropped)
-    nobody_asks = gap is not None and not gap.turns and row.state == ProposalState.PENDING.value
-    if nobody_asks or (row.state in WAITING and row.examples and not kept):
+    kept = _kept(row.examples, erasure.dropped)
+    state = WITHDRAWN if is_over else row.state
+    values = without(row, erasure.lost, keeps_answer=state in (*UNPUBLISHED, *LIVE))
+    nobody_asks = gap is not None and not gap.turns and row.state in (ProposalState.PENDING.value, SUPERSEDED)
+    nothing_left = row.state in (*WAITING, SUPERSEDED) and row.examples and not kept
+    # Without its answer a new question may still get one from a reviewer; to word one anew there is nothing to say.
+    no_answer = row.state in WAITING and row.kind == ProposalKind.REWORD.value and "answer" in values
+    if nobody_asks or nothing_left or no_answer:
         connection.execute(sa.delete(table).where(mine))
         return "removed"
-    values: dict[str, Any] = {}
     if len(kept) < len(row.examples):
         values["examples"] = kept
     if row.replay is not None:
         # The sample that these came from changes: what nobody is known to have said may be this person's.
         broken = row.replay["broken_texts"]
         labels = row.replay.get("broken_labels", [])  # older rows have none
-        places = [place for place, text in enumerate(broken) if folded(text) in went_well]
+        places = [place for place, text in enumerate(broken) if folded(text) in erasure.went_well]
         if len(places) < len(broken):
             left = {"broken_texts": [broken[place] for place in places]}
             if labels:
@@ -234,12 +281,15 @@ def _clean_proposal(
     if gap is not None and row.state in WAITING:
         values.update(people=min(row.people, gap.people), turns=min(row.turns, gap.turns))
     is_answer = row.kind == ProposalKind.ANSWER.value
-    if gap is not None and row.state in NEVER_LIVE and is_answer and row.label == learned_label(gap.old_name):
+    # What waits longer than its gap had this name may have an older one.
+    is_named = gap is not None and (row.label == learned_label(gap.old_name) or _holds_lost_word(row.label, gap))
+    if gap is not None and row.state in NEVER_LIVE and is_answer and is_named:
         values["label"] = learned_label(gap.new_name)
     if is_over:
         values["state"] = WITHDRAWN
         if row.state in UNPUBLISHED:  # of what is live, its entry says so
-            append_row(connection, at, who, "withdraw", row.proposal_id, row.state, WITHDRAWN, "no example is left", "")
+            why = "no example is left"
+            append_row(connection, erasure.at, erasure.who, "withdraw", row.proposal_id, row.state, WITHDRAWN, why, "")
     if all(row._mapping[name] == value for name, value in values.items()):
         return ""
     connection.execute(sa.update(table).where(mine).values(**values))

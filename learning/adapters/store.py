@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import HEAD, append_row, content_hash, find_problems
@@ -21,6 +22,7 @@ from learning.model import (
     ANSWERING,
     TEACHING,
     AuditRow,
+    Decision,
     Entry,
     Proposal,
     ProposalKind,
@@ -43,10 +45,37 @@ class Store(GapTables, RegroupTables, ErasureStore):
     # --- entries and releases ------------------------------------------------------------------
 
     def publish(
-        self, before: Proposal, after: Proposal, entry_id: str, vectors: Any, encoder: str, who: str, at: datetime
+        self,
+        before: Proposal,
+        after: Proposal,
+        entry_id: str,
+        vectors: Any,
+        encoder: str,
+        who: str,
+        at: datetime,
+        decided: tuple[Proposal, Decision] | None = None,
+        check: Callable[[Sequence[Entry]], None] | None = None,
     ) -> Release:
-        """Make a decided proposal live: entry, release, overlay version and audit in one transaction."""
+        """Make a decided proposal live: entry, release, overlay version and audit in one transaction.
+
+        Args:
+            before: the proposal as it was decided.
+            after: the same, published.
+            entry_id: the id of its entry.
+            vectors: one row for each example that it teaches.
+            encoder: the identity of what made them.
+            who: who makes it live.
+            at: when.
+            decided: the suggestion and the decision that made `before` of it, to record it in the same transaction.
+            check: raises if `after` does not fit the entries that are live or absorbed in this transaction.
+
+        """
         with self._database.write() as connection:
+            if decided is not None:
+                suggested, decision = decided
+                self._record_decision(connection, suggested, before, decision)
+            if check is not None:
+                check(_entries(connection, [ProposalState.PUBLISHED, ProposalState.ABSORBED]))
             number = int(connection.execute(sa.select(sa.func.max(schema.releases.c.number))).scalar() or 0) + 1
             release = Release(number, entry_id, who, at)
             self._change_state(connection, before, after)
@@ -105,24 +134,8 @@ class Store(GapTables, RegroupTables, ErasureStore):
 
     def entries(self, *states: ProposalState) -> list[Entry]:
         """Return the entries in the given states (all without any), in the order of their release."""
-        query = sa.select(schema.entries).order_by(schema.entries.c.release)
-        if states:
-            query = query.where(schema.entries.c.state.in_([state.value for state in states]))
         with self._database.read() as connection:
-            return [
-                Entry(
-                    entry_id=row.entry_id,
-                    proposal_id=row.proposal_id,
-                    kind=ProposalKind(row.kind),
-                    label=row.label,
-                    examples=tuple(row.examples),
-                    answer=row.answer,
-                    release=row.release,
-                    state=ProposalState(row.state),
-                    target=row.target,
-                )
-                for row in connection.execute(query)
-            ]
+            return _entries(connection, states)
 
     def releases(self) -> list[Release]:
         """Return all releases, the newest first."""
@@ -180,3 +193,23 @@ class Store(GapTables, RegroupTables, ErasureStore):
         rows = self.audit_rows()
         with self._database.read() as connection:
             return find_problems(rows, get_meta(connection, HEAD))
+
+
+def _entries(connection: Connection, states: Sequence[ProposalState]) -> list[Entry]:
+    query = sa.select(schema.entries).order_by(schema.entries.c.release)
+    if states:
+        query = query.where(schema.entries.c.state.in_([state.value for state in states]))
+    return [
+        Entry(
+            entry_id=row.entry_id,
+            proposal_id=row.proposal_id,
+            kind=ProposalKind(row.kind),
+            label=row.label,
+            examples=tuple(row.examples),
+            answer=row.answer,
+            release=row.release,
+            state=ProposalState(row.state),
+            target=row.target,
+        )
+        for row in connection.execute(query)
+    ]

@@ -12,14 +12,15 @@ from sqlalchemy.engine import Connection
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, set_meta, upsert
-from learning.adapters.derived_texts import GapLeft, drop_texts, folded
+from learning.adapters.derived_answers import sentences
+from learning.adapters.derived_texts import SUPERSEDED, WAITING, GapLeft, drop_texts, folded
 from learning.model import Erased, GapKind
 from learning.texts import words_of
 
 DESCRIBED = 200  # newest messages that name a gap
 PERSONAL = (
     *(schema.conversations, schema.failed_turns, schema.signals, schema.ratings, schema.good_turns),
-    schema.agent_answers,
+    *(schema.agent_answers, schema.vectors),
     *(schema.gaps, schema.proposals, schema.decisions, schema.entries),
 )
 
@@ -59,6 +60,9 @@ class ErasureStore:
         with self._database.write() as connection:
             attempt = connection.begin_nested()
             erased = _erase(connection, sender, {folded(text) for text in said}, describe, who, at)
+            if erased.found_anything:
+                # By its hash nobody can tell whose text a vector belongs to. Mining makes what it needs anew.
+                connection.execute(sa.delete(schema.vectors))
             is_new = _remember(connection, sender, until)
             if newest_other is not None and int(get_meta(connection, WATERMARK) or 0) > newest_other:
                 set_meta(connection, WATERMARK, str(newest_other))
@@ -99,9 +103,12 @@ def _erase(
     own_talks = sa.select(talks.c.conversation_id).where(talks.c.sender == sender)
     went_well = connection.execute(sa.select(good.c.text).where(good.c.conversation_id.in_(own_talks))).scalars().all()
     texts = {*said, *map(folded, went_well), *(folded(text) for group in spoken.values() for text in group)} - {""}
+    agents = schema.agent_answers
+    told = sentences(connection.execute(sa.select(agents.c.text).where(agents.c.sender == sender)).scalars())
     rows = _delete_rows(connection, sender)
     gaps = [_left_of(connection, gap_id, group, describe) for gap_id, group in sorted(spoken.items()) if gap_id]
-    derived = drop_texts(connection, texts, {gap.gap_id: gap for gap in gaps}, who, at)
+    gaps += _left_behind(connection, texts, set(spoken), describe) if texts else []
+    derived = drop_texts(connection, texts, told, {gap.gap_id: gap for gap in gaps}, who, at)
     removed = [_update_gap(connection, gap, at) for gap in gaps]
     return Erased(sender=sender, rows=rows, gaps=len(gaps), gaps_removed=sum(removed), **derived)
 
@@ -152,7 +159,40 @@ def _left_of(connection: Connection, gap_id: str, spoken: Sequence[str], describ
     return GapLeft(gap_id, old_name, new_name, **dict(figures._mapping), lost_words=frozenset(lost))
 
 
-def _name_words(texts: Sequence[str]) -> set[str]:
+def _left_behind(
+    connection: Connection, texts: Collection[str], known: Collection[str], describe: Describe
+) -> list[GapLeft]:
+    """Return the gaps besides `known` that staff have emptied and whose names hold a word that only the sender used.
+
+    When gaps are merged the turns leave, and the names stay.
+    """
+    gaps, turns, proposals = schema.gaps, schema.failed_turns, schema.proposals
+    has_turns = sa.exists().where(turns.c.gap_id == gaps.c.gap_id)
+    waits = sa.exists().where(sa.and_(proposals.c.gap_id == gaps.c.gap_id, proposals.c.state.in_(WAITING)))
+    empty = sa.select(gaps.c.gap_id, gaps.c.name).where(gaps.c.kind == GapKind.NEW_NEED.value, ~has_turns, ~waits)
+    names = {row.gap_id: [str(row.name)] for row in connection.execute(empty) if row.gap_id not in known}
+    labels = sa.select(proposals.c.gap_id, proposals.c.label).where(proposals.c.state == SUPERSEDED)
+    for row in connection.execute(labels):
+        if row.gap_id in names:
+            names[row.gap_id].append(row.label.partition("/")[2].replace("_", " "))
+    said = _name_words(texts)
+    used = set().union(*map(_name_words, names.values())) & said
+    lost = frozenset(word for word in used if not _is_said(connection, word))
+    return [
+        GapLeft(gap_id, found[0], describe([]), 0, 0, None, None, lost)
+        for gap_id, found in sorted(names.items())
+        if not lost.isdisjoint(_name_words(found))
+    ]
+
+
+def _is_said(connection: Connection, word: str) -> bool:
+    """Whether a word of a name is in a turn that failed."""
+    text = schema.failed_turns.c.text
+    query = sa.select(text).where(sa.func.lower(text).contains(word, autoescape=True))
+    return any(word in _name_words([said]) for said in connection.execute(query).scalars())
+
+
+def _name_words(texts: Collection[str]) -> set[str]:
     return {word.replace("'", "") for text in texts for word in words_of(text)}
 
 

@@ -54,8 +54,8 @@ class ReviewTables(ConversationTables):
             NotFound: none does, or more than one.
 
         """
-        found = []
-        if prefix.isascii() and prefix.isalnum():  # nothing else is in an id, and a database may refuse to compare it
+        found: list[Proposal] = []
+        if prefix and prefix.isascii() and prefix.isprintable():  # a database may refuse to compare anything else
             table = schema.proposals
             query = sa.select(table).where(sa.func.substr(table.c.proposal_id, 1, len(prefix)) == prefix)
             with self._database.read() as connection:
@@ -199,9 +199,7 @@ class ReviewTables(ConversationTables):
         item, state = entry.entry_id, entry.state.value
         append_row(connection, decision.at, decision.who, "withdraw", item, state, withdrawn, reason, "")
 
-    def _record_decision(
-        self, connection: Connection, before: Proposal, after: Proposal, decision: Decision
-    ) -> None:
+    def _record_decision(self, connection: Connection, before: Proposal, after: Proposal, decision: Decision) -> None:
         """Record a decision about what its author has seen; what a policy has judged must be the same in every way."""
         present = self._change_state(connection, before, after)
         unread = decision.seen is not None and decision.seen != content_mark(present)

@@ -170,7 +170,8 @@ def test_hostile_texts_stay_texts_everywhere(world: World, client: TestClient) -
     )
     fill(world.store, hostile, HOSTILE, name=HOSTILE)
     fill(world.store, a_proposal(2, people=1), HOSTILE, name=HOSTILE)
-    path, sayable = "/proposals/0000000000000001", HOSTILE.replace("{{7*7}}", "")  # Rasa fills in what stands in braces
+    path = "/proposals/0000000000000001"
+    sayable = HOSTILE.replace("{{7*7}}\u202e", "")  # Rasa fills in what stands in braces; nobody sees the other one
     pages = [client.get("/"), client.get(path)]
     refused = post(client, path, f"{path}/approve", {"answer": "</textarea>" + HOSTILE, "name": HOSTILE})
     pages += [refused, post(client, path, f"{path}/approve", {"name": "ok", "answer": sayable})]

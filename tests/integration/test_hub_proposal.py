@@ -273,6 +273,23 @@ def test_what_was_put_off_is_brought_back(world: World, client: TestClient) -> N
     assert world.store.proposal(ID).state is ProposalState.PENDING
 
 
+def test_what_is_mined_anew_at_the_moment_of_the_decision_is_shown_again(
+    world: World, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(world.store, a_proposal(1))
+    genuine = pipeline.review
+
+    def overtaken(loop: Loop, decision: Decision) -> Any:
+        world.store.save_proposals([replace(world.store.proposal(ID), warnings=("contradicts an article",))], NOW)
+        return genuine(loop, decision)
+
+    monkeypatch.setattr(pipeline, "review", overtaken)
+    answer = post(client, PATH, f"{PATH}/approve", WITH_ANSWER)
+    assert answer.status_code == 409
+    assert texts.CHANGED in answer.text
+    assert world.store.entries() == []
+
+
 # --- assignment -------------------------------------------------------------------------------------
 
 

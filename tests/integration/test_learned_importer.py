@@ -233,6 +233,7 @@ def test_the_rules_can_still_be_loaded(project: Path) -> None:
 
 BROKEN = {
     "no YAML": "learned_change: [",
+    "nested too deeply": f"learned_change: {'[' * 3000}{']' * 3000}",
     "no mapping": "learned_change: text",
     "no kind": "learned_change: {entry: e, label: faq/hours, release: 1}",
     "another kind": "learned_change: {entry: e, kind: answer, label: faq/hours, release: 1}",

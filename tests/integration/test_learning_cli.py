@@ -136,6 +136,7 @@ def test_json_outputs_are_json_alone(run: Run) -> None:
     (waiting,) = proposals(run)
     shown = json.loads(run("review", "show", waiting["proposal_id"], "--json").out)
     assert shown.pop("evidence")["people"] == waiting["people"]
+    assert len(shown.pop("mark")) == 16
     assert shown == waiting
     decided = json.loads(run("review", "reject", waiting["proposal_id"], "--reason", "no", "--json").out)
     assert (decided["proposal"]["state"], decided["release"]) == ("rejected", None)

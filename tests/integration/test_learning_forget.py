@@ -21,26 +21,31 @@ from learning import __main__ as command_line
 from learning.adapters import schema
 from learning.adapters.database import WATERMARK, set_meta
 from learning.adapters.store import Store
+from learning.adapters.store_erasure import PERSONAL
 from learning.adapters.tracker_erasure import SqlTrackerEraser
 from learning.errors import NotFound, ProjectError, StoreError, TrackerStoreError
 from learning.forget import Forgotten, forget
 from learning.loop import Loop
 from learning.model import (
     Action,
+    AgentAnswer,
     Decision,
     Erased,
     Gap,
     GapKind,
     GoodTurn,
+    MinedSender,
+    Proposal,
     ProposalKind,
     ProposalState,
     Rating,
     Replay,
+    Source,
     content_id,
     sender_key,
 )
 from learning.overlay import OverlayReader
-from learning.pipeline import mine, review
+from learning.pipeline import merge, mine, review
 from learning.privacy import PatternRedactor
 from learning.publish import entry_id
 from learning.review import decide, move
@@ -602,6 +607,217 @@ def test_a_name_that_staff_approved_stays_and_is_told(store: Store) -> None:
     assert erase(store, "zoe").named == ("learned/zyzzyva_points",)
 
 
+def test_what_waits_under_an_older_name_of_its_gap_loses_it_too(store: Store) -> None:
+    store.save_batch([mined("zoe", "zyzzyva"), mined("ann", "one")], [], 1)
+    save_members(
+        store, [gap(proposal().gap_id, name="one")], {t.turn_id: proposal().gap_id for t in store.fresh_turns(9)}
+    )
+    one = proposal(label="learned/zyzzyva_points")
+    store.save_proposals([one], START)
+    later = Decision(one.proposal_id, Action.DEFER, "ann", START, defer_turns=9)
+    store.save_decision(one, decide(one, later), later)
+    erase(store, "zoe")
+
+    assert store.proposals()[0].label == "learned/texts"
+
+
+# --- what agents told the person ----------------------------------------------------------------------------
+
+TOLD = "Points are worth a zyzzyva in Elm Street."
+
+
+def told(sender: str, *texts: str) -> MinedSender:
+    """A sender whose only message an agent answered with each of `texts`."""
+    one = mined(sender, f"points {sender}")
+    (talk,) = one.conversations
+    (turn,) = talk.failed
+    answers = tuple(AgentAnswer(turn.turn_id, turn.conversation_id, sender, text, START) for text in texts)
+    return replace(one, conversations=(replace(talk, agent_answers=answers),))
+
+
+def drafted(number: int = 1, **more: Any) -> Proposal:
+    """A proposal with an answer that an agent gave, and a warning that quotes it."""
+    values: dict[str, Any] = {
+        "answer": TOLD,
+        "sources": (Source("agents", TOLD, 0.9), Source("points.md", "Points are nice to have.", 0.8)),
+        "warnings": (f'Agents told others differently: "{TOLD}"', "It is long."),
+        "drafter": "extractive",
+        "examples": ("typed by staff",),
+    }
+    return proposal(number, **{**values, **more})
+
+
+def decided(store: Store, one: Proposal, action: Action, **more: Any) -> Proposal:
+    decision = Decision(one.proposal_id, action, "ann", START, reason="so", **more)
+    after = decide(one, decision)
+    store.save_decision(one, after, decision)
+    return after
+
+
+def published(store: Store, one: Proposal, **more: Any) -> Proposal:
+    approved = decided(store, one, Action.EDIT if more else Action.APPROVE, **more)
+    live = move(approved, ProposalState.PUBLISHED)
+    store.publish(approved, live, entry_id(live), np.ones((1, 4), dtype=np.float32), "e", "ann", START)
+    return live
+
+
+def test_what_agents_told_others_too_stays(store: Store) -> None:
+    store.save_batch([told("zoe", TOLD), told("ann", f"Hello, {TOLD.lower()} Bye!")], [], 1)
+    store.save_proposals([drafted()], START)
+    before = store.proposals()
+
+    assert erase(store, "zoe").proposals == 0
+    assert store.proposals() == before
+
+
+@pytest.mark.parametrize("drafter", ["extractive", "machine:m"])
+def test_what_agents_told_nobody_else_goes_from_what_waits(store: Store, drafter: str) -> None:
+    store.save_batch([told("zoe", TOLD), told("ann", "Points are something else entirely.")], [], 1)
+    answer = TOLD if drafter == "extractive" else "You get a zyzzyva."
+    store.save_proposals([drafted(answer=answer, drafter=drafter), proposal(2)], START)
+    erased = erase(store, "zoe")
+
+    left = {item.proposal_id: item for item in store.proposals()}
+    one = left[proposal().proposal_id]
+    assert (one.state, one.answer, one.drafter) == (ProposalState.PENDING, None, "")
+    assert [source.document for source in one.sources] == ["points.md"]
+    assert one.warnings == ("It is long.",)
+    assert left[proposal(2).proposal_id] == proposal(2)
+    assert (erased.proposals, erased.proposals_removed, erased.named) == (1, 0, ())
+    assert places_of(store, "zyzzyva") == set()
+
+
+def test_a_better_answer_that_agents_told_nobody_else_goes_whole(store: Store) -> None:
+    store.save_batch([told("zoe", TOLD)], [], 1)
+    store.save_proposals([drafted(kind=ProposalKind.REWORD, label="faq/points", target="utter_faq/points")], START)
+    erased = erase(store, "zoe")
+
+    assert (store.proposals(), erased.proposals_removed) == ([], 1)
+
+
+def test_what_agents_told_nobody_else_goes_from_what_was_rejected(store: Store) -> None:
+    store.save_batch([told("zoe", TOLD)], [], 1)
+    store.save_proposals([drafted()], START)
+    decided(store, drafted(), Action.REJECT)
+
+    assert erase(store, "zoe").named == ()
+    assert store.proposals()[0].answer is None
+    assert places_of(store, "zyzzyva") == set()
+
+
+@pytest.mark.parametrize("answer", [None, f"Note: {TOLD}"], ids=["approved", "edited"])
+@pytest.mark.parametrize("is_live", [True, False])
+def test_an_answer_that_staff_approved_stays_and_is_told(store: Store, answer: str | None, is_live: bool) -> None:
+    store.save_batch([told("zoe", TOLD)], [], 1)
+    store.save_proposals([drafted()], START)
+    more = {"answer": answer} if answer else {}
+    if is_live:
+        published(store, drafted(), **more)
+    else:
+        decided(store, drafted(), Action.EDIT if more else Action.APPROVE, **more)
+    erased = erase(store, "zoe")
+
+    assert erased.named == (drafted().label,)
+    assert store.proposals()[0].answer == TOLD
+    assert [source.document for source in store.proposals()[0].sources] == ["points.md"]
+    assert [entry.answer for entry in store.entries()] == ([answer or TOLD] if is_live else [])
+
+
+def test_an_answer_that_staff_wrote_themselves_is_not_told(store: Store) -> None:
+    store.save_batch([told("zoe", TOLD)], [], 1)
+    store.save_proposals([drafted()], START)
+    published(store, drafted(), answer="Ask us.")
+
+    assert erase(store, "zoe").named == ()
+    assert store.entries()[0].answer == "Ask us."
+
+
+def test_what_agents_told_nobody_else_goes_from_what_was_withdrawn(store: Store) -> None:
+    store.save_batch([told("zoe", TOLD)], [], 1)
+    store.save_proposals([drafted()], START)
+    published(store, drafted())
+    (entry,) = store.entries()
+    store.move_entry(entry, ProposalState.WITHDRAWN, "ann", "withdraw", "no", START)
+
+    assert erase(store, "zoe").named == ()
+    assert places_of(store, "zyzzyva") == set()
+
+
+def test_the_report_tells_which_answers_repeat_what_an_agent_said(shop: Shop) -> None:
+    later(shop.tracker, shop.clock)
+    for sender in ("person1", "person2"):
+        shop.tracker.say(sender, "loyalty points")
+        said = {"event": "bot", "text": TOLD.replace("Points", "Loyalty points"), "data": {}}
+        shop.tracker.add(sender, {**said, "metadata": {"agent": "tom"}})
+    mine(shop.loop)
+    (waiting,) = shop.store.proposals()
+    assert "zyzzyva in Elm Street" in str(waiting.answer)
+    review(shop.loop, Decision(waiting.proposal_id, Action.APPROVE, "ann", START))
+
+    assert not any("agents told" in sentence for sentence in shop.forget("person1").out_of_reach)
+    (told_of,) = [sentence for sentence in shop.forget("person2").out_of_reach if "agents told" in sentence]
+    assert waiting.label in told_of
+
+
+# --- what else holds their words ----------------------------------------------------------------------------
+
+
+def test_kept_vectors_go_and_are_made_anew(shop: Shop) -> None:
+    def kept() -> set[str]:
+        return {key for key, *_ in contents(shop.store)["vectors"]}
+
+    before = kept()
+    assert before
+    shop.forget("nobody")
+    assert kept() == before
+    shop.forget(dry_run=True)
+    assert kept() == before
+    shop.forget()
+    assert kept() == set()
+    mine(shop.loop)
+    assert kept() == before
+
+
+def test_the_vectors_bytes_are_taken_out_of_the_file_too() -> None:
+    assert schema.vectors in PERSONAL
+
+
+def test_a_gap_that_was_merged_keeps_no_name_of_those_who_left_it(shop: Shop) -> None:
+    later(shop.tracker, shop.clock)
+    kittens = ("wolverine kittens please", "wolverine kittens now", "wolverine kittens tonight")
+    for number, text in enumerate(kittens):
+        shop.tracker.say(f"friend{number}", text)
+    mine(shop.loop)
+    label = "learned/wolverine_kittens"
+    loyalty, other = sorted(shop.store.proposals(), key=lambda item: item.label == label)
+    assert other.label == label
+    merge(shop.loop, [loyalty.proposal_id, other.proposal_id], "ann", shop.clock())
+    assert shop.store.proposal(other.proposal_id).state is ProposalState.SUPERSEDED
+
+    shop.forget("friend0")
+    shop.forget("friend1")
+    assert shop.store.gap(other.gap_id).name == "wolverine kittens"  # the third one says so, too
+    report = shop.forget("friend2")
+
+    assert places_of(shop.store, "wolverine", "kittens") == set()
+    assert (report.erased.proposals_removed, report.erased.gaps_removed) == (1, 1)
+    assert [item.proposal_id for item in shop.store.proposals()] == [loyalty.proposal_id]
+
+
+def test_a_name_is_only_lost_with_the_whole_word(store: Store) -> None:
+    """That of a merged gap, while somebody else says a longer word."""
+    store.save_batch([mined("zoe", "art now"), mined("ann", "party now")], [], 1)
+    save_members(store, [gap(proposal(number).gap_id, name="art now") for number in (1, 2)], {})
+    turns = {turn.turn_id: proposal(1).gap_id for turn in store.fresh_turns(9)}
+    save_members(store, [], turns)
+    store.save_proposals([proposal(2, label="learned/art_now", examples=("typed by staff",))], START)
+    with store._database.write() as connection:
+        connection.execute(sa.update(schema.proposals).values(state="superseded"))
+    erased = erase(store, "zoe")
+
+    assert (erased.proposals_removed, list(store.gaps())) == (1, [proposal(1).gap_id])
+
+
 def test_ratings_go(store: Store) -> None:
     (talk,) = mined("zoe", "zyzzyva").conversations
     rated = replace(talk, ratings=(Rating(talk.failed[0].turn_id, "zoe", "greet", False),))
@@ -691,6 +907,16 @@ def run(shop: Shop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
         return int(caught.value.code or 0), captured.out, captured.err
 
     return call
+
+
+def test_the_command_tells_of_every_table_that_lost_something(shop: Shop, run: Run) -> None:
+    shop.tracker.say(ZOE, LOYALTY[0])
+    shop.tracker.add(ZOE, {"event": "bot", "text": "You do.", "data": {}, "metadata": {"agent": "tom"}})
+    mine(shop.loop)
+    code, out, _ = run("forget", ZOE, "--yes")
+
+    assert code == 0
+    assert "answers of agents 1" in out
 
 
 def test_the_command_asks_first(shop: Shop, run: Run) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.engine import Connection
 
 from learning.adapters.database import MIGRATIONS
 from learning.adapters.store import Store
-from learning.model import GoodTurn, Signal
+from learning.calibration import read_calibration, read_decided
+from learning.model import Action, GoodTurn, ProposalState, Signal
+from tests.learning_builders import make_loop, make_project
 
 AT = "2024-03-01 09:00:00.000000"
 SIGNAL = (
@@ -19,15 +22,19 @@ SIGNAL = (
 )
 
 
+def upgrade_to(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 def old_database(path: Path) -> str:
     """A database at revision 0002 with two failed turns, one of them in a gap."""
     url = f"sqlite:///{path}"
     engine = sa.create_engine(url, future=True)
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
+        upgrade_to(connection, "0002")
         for number, (turn, kind, weight) in enumerate(
             [("t1", "fallback", 0.5), ("t1", "rephrase", 0.5), ("t2", "backend_failure", 1.0)]
         ):
@@ -58,3 +65,51 @@ def test_what_was_mined_before_sessions_is_kept(tmp_path: Path) -> None:
     assert store.counts() == {"conversations": 1, "turns": 4, "failed_turns": 1}
     # The sender's next message makes the whole history be read again, and cut into sessions.
     assert (store.watermark(), store.last_sessions({"ann": 41})) == (40, {"ann": 0})
+
+
+def decided_database(path: Path) -> str:
+    """A database at revision 0003 with a proposal that was approved, one that was rejected, and one that waits."""
+    url = f"sqlite:///{path}"
+    engine = sa.create_engine(url, future=True)
+    parts = '[{"name": "messages agree", "value": 1.0, "share": 1.0}]'
+    with engine.begin() as connection:
+        upgrade_to(connection, "0003")
+        for number, (state, action) in enumerate((("published", "approve"), ("rejected", "reject"), ("pending", ""))):
+            row = {
+                "at": AT,
+                "gap": f"gap{number}",
+                "id": f"p{number}",
+                "state": state,
+                "action": action,
+                "parts": parts,
+            }
+            for statement in (
+                "INSERT INTO gaps (gap_id, kind, name, priority, people, turns, first_seen, last_seen, changed)"
+                " VALUES (:gap, 'new_need', 'n', 'low', 3, 3, :at, :at, false)",
+                "INSERT INTO proposals (proposal_id, gap_id, kind, label, examples, answer, sources, score,"
+                " score_parts, people, turns, state, created_at) VALUES (:id, :gap, 'answer', 'learned/' || :id,"
+                " '[\"a b\"]', 'Yes.', '[]', 90, :parts, 3, 3, :state, :at)",
+                "INSERT INTO decisions (proposal_id, action, who, at, reason, content)"
+                " SELECT :id, :action, 'ann', :at, 'r', '{}' WHERE :action <> ''",
+            ):
+                connection.execute(sa.text(statement), row)
+    engine.dispose()
+    return url
+
+
+def test_nothing_is_learned_from_scores_that_were_made_otherwise(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    (root / "var").mkdir()
+    loop = make_loop(root, decided_database(root / "var" / "learning.db"))
+
+    assert read_decided(loop) == []
+    assert read_calibration(loop).method == "prior"
+    # What was decided, and the score that people saw, are still there; what waits is measured by the next mining.
+    assert [one.action for one in loop.store.decisions()] == [Action.APPROVE, Action.REJECT]
+    assert {item.state for item in loop.store.proposals()} == {
+        ProposalState.PUBLISHED,
+        ProposalState.REJECTED,
+        ProposalState.PENDING,
+    }
+    assert [(item.score, item.score_parts) for item in loop.store.proposals()] == [(90, ())] * 3
+    assert set(loop.store.gaps(changed=True)) == {"gap0", "gap1", "gap2"}

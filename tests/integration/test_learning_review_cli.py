@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from learning.errors import EvergreenError, NotFound, ReviewError
 from learning.loop import Loop
 from learning.model import Action, Decision, ProposalKind, ProposalState
 from learning.pipeline import mine, review
-from learning.review import AlreadyDecided
+from learning.review import AlreadyDecided, HasChanged, content_mark
 from learning.review_cli import review_cli
 from tests.learning_builders import (
     LOYALTY,
@@ -71,6 +72,15 @@ def read(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+@pytest.mark.parametrize("given", [("--who", "a\udcff"), ("--reason", "r\udcff"), ("--reason", "half \ud83d")])
+def test_what_no_record_can_hold_is_refused_where_it_is_typed(run: Run, loop: Loop, given: tuple[str, str]) -> None:
+    said = run("reject", only(loop), "--reason", "no", *given, code=2).output
+
+    assert f"'{given[0]}'" in said
+    assert "is no UTF-8" in said
+    assert loop.store.decisions() == []
+
+
 def only(loop: Loop) -> str:
     (waiting,) = (item for item in loop.store.proposals() if item.state is S.PENDING)
     return waiting.proposal_id
@@ -116,7 +126,7 @@ def test_what_an_edit_made_live_is_undone_with_its_file(run: Run, loop: Loop) ->
     assert "Branch evergreen/learned has it as commit1" in edited.output
     assert "ann: edit (name learned/points; 1 examples; answer: Yes.; " not in shown
     assert "ann: edit (name learned/points; 1 examples; answer: Yes.)" in shown
-    assert f"{one[:8]} is pending." in undone
+    assert f"{one[:8]} (learned/loyalty_points) is pending. What was live of it is withdrawn." in undone
     assert "Branch evergreen/learned has it as commit2" in undone
     assert "undo (too early)" in run("show", one).output
     again = read(run("approve", one, "--json"))
@@ -217,6 +227,52 @@ def test_a_bulk_says_what_became_of_each_and_fails_if_one_did(run: Run, loop: Lo
     undone = run("undo", "--last-bulk").output
     assert "1 of 1 done" in undone
     assert loop.store.entries(S.PUBLISHED) == []
+
+
+def refresh(loop: Loop, proposal_id: str, **change: Any) -> None:
+    """Mine a proposal anew, to something else."""
+    loop.store.save_proposals([replace(loop.store.proposal(proposal_id), **change)], START)
+
+
+@pytest.mark.parametrize("command", ["approve", "edit"])
+def test_what_changed_since_it_was_shown_is_refused_by_its_mark(run: Run, loop: Loop, command: str) -> None:
+    one = only(loop)
+    mark = read(run("show", one, "--json"))["mark"]
+    assert f"--seen {mark[:8]}" in run("show", one).output
+    refresh(loop, one, answer="Never read.")
+    changed = ["--example", LOYALTY[0]] if command == "edit" else []
+    for seen in (mark, mark[:8]):
+        with pytest.raises(HasChanged, match="look at it again"):
+            run(command, one, *changed, "--seen", seen)
+    with pytest.raises(ReviewError, match="is no mark"):
+        run(command, one, *changed, "--seen", mark[:7])
+    assert loop.store.decisions() == []
+    run(command, one, *changed, "--seen", content_mark(loop.store.proposal(one))[:8])
+
+    assert len(loop.store.entries(S.PUBLISHED)) == 1
+    assert "--seen" not in run("show", one).output
+
+
+def test_what_changes_in_the_editor_is_refused(run: Run, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = only(loop)
+
+    def slowly(draft: str, extension: str) -> str:
+        refresh(loop, one, warnings=("contradicts an article",))
+        return draft.replace("answer:", "answer: Really:")
+
+    monkeypatch.setattr("typer.edit", slowly)
+    with pytest.raises(HasChanged):
+        run("edit", one)
+    assert loop.store.entries() == []
+
+
+def test_a_bulk_leaves_what_changes_while_it_asks(run: Run, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = only(loop), add(loop, 5)
+    monkeypatch.setattr("typer.confirm", lambda *said, **how: refresh(loop, one, answer="Never read."))
+    said = run("bulk", "approve", one, other, code=1).output
+
+    assert "has changed" in said
+    assert [entry.proposal_id for entry in loop.store.entries()] == [other]
 
 
 def test_a_bulk_asks_first_and_takes_what_fits(run: Run, loop: Loop) -> None:

@@ -155,6 +155,22 @@ def test_what_hangs_on_an_answer_goes_with_it(loop: Loop) -> None:
     assert approve(loop, more).number == 4
 
 
+def test_a_gap_stays_answered_by_what_else_is_live_for_it(loop: Loop) -> None:
+    """Only what is asked after that answer would be asked anew."""
+    first = waiting(loop)["loyalty"]
+    approve(replace(loop, now=lambda: START + timedelta(hours=1)), first)
+    second = proposal(9, gap_id=first.gap_id, kind=ProposalKind.EXAMPLES, label=first.label, answer=None)
+    loop.store.save_proposals([second], START)
+    approve(replace(loop, now=lambda: START + timedelta(hours=2)), second)
+    assert loop.store.gap(first.gap_id).handled_at == START + timedelta(hours=2)
+    decide(loop, second, Action.UNDO)
+
+    assert loop.store.gap(first.gap_id).handled_at == START + timedelta(hours=1)
+    decide(loop, second, Action.REJECT)
+    decide(loop, first, Action.UNDO)
+    assert loop.store.gap(first.gap_id).handled_at is None
+
+
 def test_what_is_absorbed_is_not_undone(loop: Loop) -> None:
     one = waiting(loop)["loyalty"]
     approve(loop, one)
@@ -402,6 +418,20 @@ def test_a_moved_example_survives_mining_even_where_its_turn_does_not_count(loop
     assert GIFTS[3] in loop.store.proposal(second.proposal_id).examples
 
 
+def test_moved_examples_survive_mining_that_finds_another_more_typical(loop: Loop, tracker: TrackerFile) -> None:
+    source = waiting(loop)["gift"]
+    for text in GIFTS[2:5]:
+        target = move_example(loop, source.proposal_id, text, "track_order", "ann", START)
+    tracker.say("late", "track my parcel")
+    settings = loop.settings
+    one, few = replace(settings.proposals, max_examples=1), replace(settings.gaps, min_people=2)
+    mine(replace(loop, settings=replace(settings, proposals=one, gaps=few)))
+
+    refreshed = loop.store.proposal(target.proposal_id)
+    assert (target.people, refreshed.people) == (3, 4)
+    assert set(GIFTS[2:5]) <= set(refreshed.examples)
+
+
 def test_a_proposal_whose_last_message_is_moved_is_over(loop: Loop) -> None:
     store = loop.store
     assert isinstance(store, Store)
@@ -537,6 +567,68 @@ def test_a_bulk_rejection_without_a_reason_fails_for_each(loop: Loop) -> None:
     assert all("needs a reason" in str(one.problem) for one in done)
 
 
+def put_off(one: Proposal, days: int = 1) -> Decision:
+    return Decision(one.proposal_id, Action.DEFER, "ann", START, defer_until=START + timedelta(days=days))
+
+
+def test_a_bulk_whose_deferrals_came_due_gives_way_to_the_one_before(loop: Loop) -> None:
+    now = replace(loop, now=lambda: START)
+    both = waiting(loop)
+    add_to = [proposal(number) for number in (40, 41)]
+    loop.store.save_proposals(add_to, START)
+    earlier, _ = decide_all(
+        now, add_to, lambda one: Decision(one.proposal_id, Action.REJECT, "ann", START - timedelta(days=1), reason="no")
+    )
+    soon, late = both.values()
+    newest, done = decide_all(now, [soon, late], lambda one: put_off(one, 1 if one is soon else 9))
+    assert [one.problem for one in done] == [None, None]
+    assert last_batch(loop) == newest
+
+    mine(replace(loop, now=lambda: START + timedelta(days=2)))
+    assert last_batch(loop) == newest
+    assert [(one.proposal_id, one.problem) for one in undo_all(loop, newest, "ann")] == [(late.proposal_id, None)]
+    assert last_batch(loop) == earlier
+    with pytest.raises(NotFound):
+        undo_all(loop, newest, "ann")
+    assert {one.proposal_id for one in undo_all(loop, earlier, "ann")} == {one.proposal_id for one in add_to}
+
+
+def test_a_bulk_that_is_all_part_of_the_model_is_not_the_last(loop: Loop) -> None:
+    one = next(item for item in waiting(loop).values() if item.answer)
+    batch, _ = decide_all(loop, [one], lambda item: Decision(item.proposal_id, Action.APPROVE, "ann", START))
+    (entry,) = loop.store.entries(S.PUBLISHED)
+    loop.store.move_entry(entry, S.ABSORBED, "retrain", "absorb", "understood", START)
+
+    with pytest.raises(NotFound):
+        last_batch(loop)
+    assert "part of the trained model" in str(undo_all(loop, batch, "ann")[0].problem)
+
+
+def test_a_reason_that_was_typed_names_no_bulk(loop: Loop) -> None:
+    both = waiting(loop)
+    batch, _ = decide_all(loop, [both["gift"]], put_off)
+    (bulk,) = loop.store.decisions()
+    for text in ("same as [bulk deadbeef]", bulk.reason):
+        decide(loop, both["loyalty"], Action.REJECT, reason=text)
+        assert last_batch(loop) == batch
+        assert [one.proposal_id for one in undo_all(loop, batch, "bob")] == [both["gift"].proposal_id]
+        with pytest.raises(NotFound):
+            last_batch(loop)
+        decide(loop, both["loyalty"], Action.UNDO)
+        batch, _ = decide_all(loop, [both["gift"]], put_off)
+
+
+def test_all_of_a_bulk_are_decided_at_the_same_time(loop: Loop) -> None:
+    both = list(waiting(loop).values())
+    times = iter(START + timedelta(seconds=number) for number in range(9))
+    batch, _ = decide_all(
+        loop, both, lambda one: Decision(one.proposal_id, Action.REJECT, "ann", next(times), reason="no")
+    )
+
+    assert [one.at for one in loop.store.decisions()] == [START, START]
+    assert len(undo_all(loop, batch, "ann")) == 2
+
+
 # --- second readers -------------------------------------------------------------------------------
 
 
@@ -558,7 +650,8 @@ def test_a_second_reader_sees_the_suggestion_and_no_verdict(loop: Loop) -> None:
     loop = with_share(loop, 1.0)
     both = waiting(loop)
     approve(loop, both["loyalty"], label="learned/edited_name")
-    decide(loop, both["gift"], Action.REJECT, "policy:moderate")
+    by_policy = Decision(both["gift"].proposal_id, Action.REJECT, "policy:moderate", loop.now(), reason="because")
+    review(loop, by_policy, judged=both["gift"])
 
     (shown,) = waiting_for(loop, "bob")
     assert shown == both["loyalty"]

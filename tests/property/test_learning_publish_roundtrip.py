@@ -122,7 +122,7 @@ def test_examples_of_a_known_intent_bring_no_response(examples: list[str]) -> No
 def test_each_hostile_text_alone(text: str) -> None:
     published = approved([text, "fine"], "Answer: " + text, ProposalKind.ANSWER, "learned/points")
     if published is None:  # what Rasa could not say cannot be approved
-        assert set(text) & set("{}\0\x0b\ud800")
+        assert set(text) & set("{}\0\x0b\x85\ufeff\ud800")
         return
     data = read(render_entry(published))
 

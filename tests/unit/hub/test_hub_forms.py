@@ -166,7 +166,14 @@ def test_a_second_reader_may_approve_without_a_reason_only() -> None:
 def test_the_fingerprint_follows_what_a_reviewer_sees() -> None:
     seen = forms.fingerprint(PROPOSAL)
     assert forms.fingerprint(replace(PROPOSAL, score=10)) == seen
-    for changed in ({"answer": "x"}, {"examples": ("x",)}, {"label": "x"}, {"state": ProposalState.DEFERRED}):
+    changes = (
+        {"answer": "x"},
+        {"examples": ("x",)},
+        {"label": "x"},
+        {"warnings": ("x",)},
+        {"state": ProposalState.DEFERRED},
+    )
+    for changed in changes:
         assert forms.fingerprint(replace(PROPOSAL, **changed)) != seen  # type: ignore[arg-type]
 
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner
 
+from learning.adapters import schema
+from learning.adapters.store import Store
 from learning.autonomy import (
     MIN_DECISIONS,
     AutonomyReport,
@@ -19,10 +22,12 @@ from learning.autonomy import (
 )
 from learning.autonomy_cli import autonomy_cli
 from learning.bootstrap import App
-from learning.errors import SettingsError
+from learning.errors import ReviewError, SettingsError
 from learning.loop import Loop
 from learning.model import Action, Decision, Proposal, ProposalKind, ProposalState, Replay
 from learning.pipeline import publish_waiting, review, withdraw
+from learning.proposing import reopen_due
+from learning.reviewing import assign
 from learning.settings import AutonomySettings
 from learning.topics import Exclusion, Topics
 from tests.learning_builders import START, Clock, make_loop, make_project, proposal
@@ -249,6 +254,100 @@ def test_status_changes_nothing(tmp_path: Path) -> None:
 
     assert [one.goes_live for one in report.verdicts] == [True]
     assert state(loop, fine()) is S.PENDING
+
+
+# --- who else is at work ------------------------------------------------------------------------------
+
+
+class Meddling(NoTopics):
+    """While the topics are looked up for the n-th time, something else happens."""
+
+    def __init__(self, at: int, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self.at = at
+        self.meanwhile = meanwhile
+
+    def find(self, label: str, texts: Any, answer: str | None = None) -> Exclusion | None:
+        if len(self.asked) == self.at:
+            self.meanwhile()
+        return super().find(label, texts, answer)
+
+
+def forget_it(loop: Loop) -> None:
+    store = loop.store
+    assert isinstance(store, Store)
+    with store._database.write() as connection:
+        connection.execute(sa.delete(schema.proposals).where(schema.proposals.c.proposal_id == fine(1).proposal_id))
+
+
+@pytest.mark.parametrize("at", [0, 2])  # while everything is judged, and while the first is judged once more
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda loop: loop.store.save_proposals([fine(1, answer="Never judged.")], START),
+        lambda loop: loop.store.save_proposals([fine(1, score=99, replay=replace(CLEAN, broken=9))], START),
+        lambda loop: loop.store.save_proposals([fine(1, replay=None)], START),
+        lambda loop: loop.store.save_proposals([fine(1, warnings=("contradicts an article",))], START),
+        lambda loop: assign(loop, fine(1).proposal_id, "bob", "ann"),
+        lambda loop: review(loop, Decision(fine(1).proposal_id, Action.DEFER, "ann", START, defer_turns=9)),
+        forget_it,
+    ],
+    ids=["answer", "replay", "no replay", "warning", "assigned", "deferred", "forgotten"],
+)
+def test_what_changes_while_it_is_judged_waits_and_the_others_go_on(
+    tmp_path: Path, at: int, meanwhile: Callable[[Loop], object], request: pytest.FixtureRequest
+) -> None:
+    loop = make(tmp_path)
+
+    report = run(loop, fine(1, score=99), fine(2), topics=Meddling(at, lambda: meanwhile(loop)))
+
+    went = {entry.label: entry.answer for entry in loop.store.entries(S.PUBLISHED)}
+    # An answer that changed before it was judged once more was judged as it is now.
+    judged_as_it_is = at == 0 and "answer" in request.node.callspec.id.split("-")
+    assert set(went) == {"learned/question_2", *(["learned/question_1"] if judged_as_it_is else [])}
+    assert judged_as_it_is or obstacles(report, fine(1))
+    assert loop.store.verify_audit() == []
+
+
+def test_what_a_person_put_off_waits_for_a_person_when_it_is_due(tmp_path: Path) -> None:
+    clock = Clock()
+    loop = replace(make(tmp_path), now=clock)
+    loop.store.save_proposals([fine()], START)
+    later = clock.now + timedelta(days=1)
+    review(loop, Decision(fine().proposal_id, Action.DEFER, "ann", clock.now, defer_until=later))
+    clock.now += timedelta(days=2)
+    reopen_due(loop)
+
+    report = decide_alone(loop, NoTopics())
+
+    assert state(loop, fine()) is S.PENDING
+    assert obstacles(report, fine()) == "a person decided about it (defer)"
+
+
+def test_more_words_are_held_back_by_the_answer_that_they_would_get(tmp_path: Path) -> None:
+    loop = make(tmp_path)
+    answer = fine(1, answer="Membership costs $20.")
+    loop.store.save_proposals([answer], START)
+    review(loop, Decision(answer.proposal_id, Action.APPROVE, "ann", START))
+    more = fine(2, kind=ProposalKind.EXAMPLES, label=answer.label, answer=None)
+
+    class Pricing(NoTopics):
+        def find(self, label: str, texts: Any, answer: str | None = None) -> Exclusion | None:
+            return Exclusion("pricing", "word", "costs") if "costs" in (answer or "") else None
+
+    report = run(loop, more, topics=Pricing())
+
+    assert obstacles(report, more) == "it is about an excluded topic: pricing (by word: costs)"
+    assert state(loop, more) is S.PENDING
+
+
+def test_a_person_with_a_policys_name_is_refused(tmp_path: Path) -> None:
+    loop = make(tmp_path)
+    run(loop, fine())
+
+    with pytest.raises(ReviewError, match="as only automatic decisions do"):
+        sweep(loop, "policy:bob")
+    assert state(loop, fine()) is S.PUBLISHED
 
 
 # --- taking it back -----------------------------------------------------------------------------------

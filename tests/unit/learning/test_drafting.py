@@ -387,3 +387,11 @@ def test_whatever_agents_write_a_draft_is_their_sentences_without_personal_data(
     assert made.answer == (" ".join(source.sentence for source in made.sources) or None)
     assert not PLACEHOLDER.search(made.answer or "")
     assert all(source.sentence in {one for text in texts for one in usable(text)} for source in made.sources)
+
+
+def test_characters_that_nobody_sees_do_not_come_into_an_answer() -> None:
+    hidden = ARTICLE.replace("loyalty points with", "loyalty\u200b points\ufeff with")
+    clean = draft(LOYALTY, Materials(articles(loyalty=ARTICLE)), ENCODER, ProposalSettings())
+
+    assert clean.answer
+    assert draft(LOYALTY, Materials(articles(loyalty=hidden)), ENCODER, ProposalSettings()).answer == clean.answer

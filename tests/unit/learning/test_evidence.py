@@ -34,7 +34,9 @@ from learning.model import (
     Proposal,
     ProposalKind,
     ProposalState,
+    Replay,
     Signal,
+    Source,
     content_id,
 )
 from tests.learning_builders import START, TrackerFile, entry, gap, make_loop, make_project, proposal, save_members
@@ -317,6 +319,38 @@ def test_long_lines_are_cut_on_the_console(loop: Loop, tracker: TrackerFile, mon
     text = printed(lambda: show_evidence(evidence), monkeypatch)
     assert max(map(len, text.splitlines())) < 500
     assert "…" in text
+
+
+def test_a_hostile_proposal_neither_moves_the_cursor_nor_adds_a_line(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = "\x1b]0;pwn\x07 \x9b31m \u202e [red]x[/red]\nscore: 100"
+    said = proposal(
+        label=f"learned/{evil}",
+        examples=(evil,),
+        answer=f"First.\n{evil}",
+        sources=(Source(evil, evil, 0.5),),
+        warnings=(evil,),
+        assignee=evil,
+        drafter=f"machine:{evil}",
+        replay=Replay(2, 1, 2, 1, broken_texts=(evil,), broken_labels=(evil,)),
+    )
+    text = printed(lambda: console.show_proposal(said, gap(said.gap_id, name=evil)), monkeypatch)
+    text += printed(lambda: console.show_proposals([said], {said.gap_id: gap(said.gap_id)}), monkeypatch)
+    assert not {char for char in text if not char.isprintable()} - {"\n"}
+    assert "would break: ]0;pwn 31m [red]x[/red] score: 100 (now ]0;pwn" in text
+    assert "answer: First.\n        ]0;pwn 31m [red]x[/red]\n        score: 100 (worded by ]0;pwn" in text
+    assert sum(one.startswith("score: ") for one in text.splitlines()) == 1
+
+
+def test_whatever_is_printed_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    console.out.print("[bold]a[/bold] \x1b[2J \x9b \ud83d\tb\nc \u200d")
+    assert capsys.readouterr().out == "a  [2J     b\nc \u200d\n"
+
+
+def test_half_an_emoji_is_told_to_programs_as_unreadable(capsys: pytest.CaptureFixture[str]) -> None:
+    console.print_json({"a\udcff": ["half \ud83d", "\ud83d\ude00", Path("x")]})
+    assert orjson.loads(capsys.readouterr().out) == {"a\ufffd": ["half \ufffd", "\U0001f600", "x"]}
 
 
 def test_programs_get_it_as_json(loop: Loop, tracker: TrackerFile, capsys: pytest.CaptureFixture[str]) -> None:

@@ -581,11 +581,28 @@ def test_the_same_words_cannot_have_two_labels(twins: Loop) -> None:
         ('[{"data": {"task": "t", "text": "x", "score": "high"}}]', "'high' where a number belongs"),
         ('[{"data": {"task": "t", "text": "x"}, "annotations": 7}]', "annotations"),
         ('[{"task": "t", "text": "x", "intent": 7}]', "label that is no text"),
+        (
+            '[{"data": {"task": "t", "text": "x"}, "annotations": [{"result": 5}]}]',
+            "annotation whose result is no list",
+        ),
+        ('[{"data": {"task": "t", "text": "x"}, "annotations": [{"result": true}]}]', "result is no list"),
+        ('[{"data": {"task": "t", "text": "x"}, "annotations": [{"result": "intent"}]}]', "result is no list"),
+        (
+            '[{"data": {"task": "t", "text": "x"}, "annotations": [{"result": [{"from_name": "other"}]}]}]',
+            "of the control 'other', which is none of",
+        ),
         ("task,text,intent,annotation_id\nt,x,{broken,1\n", "has the label '{broken'"),
     ],
 )
 def test_files_that_make_no_sense_are_refused(loop: Loop, content: str, what: str) -> None:
     assert what in refused(loop, content)
+
+
+def test_huge_numbers_and_deep_nesting_are_refused(loop: Loop) -> None:
+    deep = "[" * 900 + "7" + "]" * 900
+    assert "task 1: has 1000" in refused(loop, f'[{{"data": {{"task": "t", "text": "x", "score": {10**400}}}}}]')
+    assert "label that is no text" in refused(loop, f'[{{"task": "t", "text": "x", "intent": {deep}}}]')
+    assert "has the label '[[[" in refused(loop, f"task,text,intent,annotation_id\nt,x,{'[' * 2000},1\n")
 
 
 def test_files_that_cannot_be_read_are_named(loop: Loop) -> None:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import yaml
 
 from learning.model import ProposalKind
 from learning.publish import entry_id, render_entry, render_files
+from learning.review import LEARNED_KEY
 from learning.texts import MAX_EXAMPLE, clean_example
 from tests.learning_builders import entry, proposal
 
@@ -62,6 +64,23 @@ def test_every_entry_is_a_file_of_its_own_with_a_safe_name() -> None:
 
     assert len(files) == 3
     assert all(name.startswith("entry-") and name.endswith(".yml") and os.sep not in name for name in files)
+
+
+@pytest.mark.parametrize("letter", ["a", "漢", "é", "\U00020000"])
+def test_a_long_label_makes_no_name_that_a_file_system_refuses(letter: str, tmp_path: Path) -> None:
+    label = f"learned/{letter * 80}"
+    files = render_files([entry(1, label=label), entry(2, label=label)])
+    for name in files:
+        (tmp_path / name).write_text(files[name], "utf-8")
+
+    assert LEARNED_KEY.fullmatch(label)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert max(len(name.encode()) for name in files) < 200
+
+
+def test_a_common_label_is_whole_in_the_name_of_its_file() -> None:
+    label = "learned/" + "a" * 80
+    assert list(render_files([entry(1, label=label)])) == [f"entry-learned-{'a' * 80}-{entry(1).entry_id}.yml"]
 
 
 def test_an_answer_is_quoted_so_that_rasa_fills_in_no_environment_variable() -> None:

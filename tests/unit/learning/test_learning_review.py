@@ -115,6 +115,13 @@ def test_examples_are_approved_as_they_will_be_written() -> None:
         ({"answer": "a {slot[0].x} b"}, "lone brace"),
         ({"answer": "a\0b"}, "cannot be shown"),
         ({"answer": "half \ud83d"}, "cannot be shown"),
+        ({"answer": "\x9b31m red"}, "U\\+009B, a character that cannot be shown"),
+        ({"answer": "pay \u202e00.1"}, "cannot be shown"),
+        ({"answer": "Yes.\u200b"}, "cannot be shown"),
+        ({"answer": "\ufeffYes."}, "cannot be shown"),
+        ({"answer": "\u200d\u200c\xa0"}, "nothing can be seen"),
+        ({"answer": "\u3164\u2800"}, "nothing can be seen"),
+        ({"answer": "\u0301"}, "nothing can be seen"),
         ({"label": "loyalty"}, "has the name"),
         ({"label": "faq/loyalty"}, "has the name"),
         ({"label": "learned/"}, "has the name"),
@@ -128,6 +135,14 @@ def test_examples_are_approved_as_they_will_be_written() -> None:
 def test_what_could_not_be_published_is_not_approved(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(ReviewError, match=problem):
         decide(proposal(**changes), decision(Action.APPROVE))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["one\ttwo\r\nthree", "family \U0001f468\u200d\U0001f467", "می\u200cخواهم", "日本", "\U0001f44d", "größe", "5"],
+)
+def test_what_people_can_see_is_approved(answer: str) -> None:
+    assert decide(proposal(answer=answer), decision(Action.APPROVE)).answer == answer
 
 
 def test_an_answer_may_fill_in_slots() -> None:

@@ -199,6 +199,29 @@ def test_markup_and_control_characters_are_taken_out(endpoint: Endpoint, text: s
         ("Points expire after 18 months, ask at evil.com.", "wrote an address that no source has"),
         ("Points expire after 18 months, mail help@shop.example.", "wrote an address that no source has"),
         ("[Points](javascript:alert) at www.evil.example expire.", "wrote an address that no source has"),
+        ("Points expire after 18 months, go to еvil.рф.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see evil\u3002com.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see evil.xn--p1ai.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see evil dot com.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see evil(.)com.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see e v i l . c o m.", "wrote an address that no source has"),
+        ("Points expire after 18 months, ask @evilsupport.", "wrote an address that no source has"),
+        ("Points expire after 18 months, see data:text/html,x.", "wrote an address that no source has"),
+        ("Points expire after 18.18.18.18 months.", "wrote an address that no source has"),
+        ("Points expire after 18 months, or ask on Telegram.", "wrote of another channel, which no source does"),
+        ("You get a million points.", "wrote a number that no source has"),
+        ("You get a third off.", "wrote a number that no source has"),
+        ("You get ½ of your points.", "wrote a number that no source has"),
+        (
+            "Points expire after 18 months, send your password.",
+            "wrote of a password, a code or a card number, which no source does",
+        ),
+        (
+            "Points expire after 18 months, send your card number.",
+            "wrote of a password, a code or a card number, which no source does",
+        ),
+        ("Points are free.", "wrote of a promise, which no source does"),
+        ("Points always expire after 18 months.", "wrote of a promise, which no source does"),
         ("Points of <NAME_1> expire after 18 months.", "repeated a placeholder of personal data"),
         ("NO_ANSWER", "found no answer in the sources"),
         ("**`", "wrote nothing"),
@@ -212,6 +235,45 @@ def test_what_no_source_backs_is_refused(endpoint: Endpoint, text: str, why: str
     endpoint.replies = [reply(completion(text))]
 
     assert run(endpoint).refusal() == why
+
+
+def word_from(endpoint: Endpoint, sentence: str, text: str) -> Draft:
+    """What is made of a model's text about a sentence that the redactor leaves as it is."""
+    endpoint.replies = [reply(completion(text))]
+    settings = DrafterSettings(url=endpoint.url, model="toy", key="secret", timeout_seconds=5.0)
+    drafter = OpenAiDrafter(settings, Unredacted(), FakeBudget(), lambda: NOW)
+    return drafter.word(QUESTIONS, (Source("help.md", sentence, 0.6),), (), Draft(sentence))
+
+
+class Unredacted:
+    """A redactor that knows no addresses."""
+
+    def redact(self, text: str) -> str:
+        return text
+
+
+def test_an_address_counts_as_a_whole(endpoint: Endpoint) -> None:
+    sentence = "Returns are at https://shop.example.com/returns, or write to help@shop.example.com."
+    backed = "Write to help@shop.example.com, or see https://shop.example.com/returns."
+
+    assert word_from(endpoint, sentence, backed).answer == backed
+    for part in ("help@shop.example.co", "hop.example.com", "https://shop.example.com/return", "elp@shop.example.com"):
+        made = word_from(endpoint, sentence, f"Write to {part} now.")
+        assert (made.answer, len(made.warnings)) == (sentence, 1)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("Refunds are free, and one third is a voucher.", "A refund is free; a third is vouchers."),
+        ("Ask us on WhatsApp, but never send a password.", "Never send passwords; ask on whatsapp."),
+        ("You get ½ back.", "½ comes back."),
+        ("Ask us about orders.", "Feel free to ask us."),
+        ("退货需要三天。请联系我们。", "退货需要三天。请联系我们。"),
+    ],
+)
+def test_what_a_source_has_may_be_said(endpoint: Endpoint, sentence: str, text: str) -> None:
+    assert word_from(endpoint, sentence, text).drafter == "machine:toy"
 
 
 # --- endpoints that act badly -----------------------------------------------------------------------------

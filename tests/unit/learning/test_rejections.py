@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from learning.adapters import schema
-from learning.model import Action, Decision, FailedTurn, LabelUse, Proposal, ProposalKind, ProposalState
+from learning.model import Action, Decision, FailedTurn, LabelUse, Proposal, ProposalKind, ProposalState, content_id
 from learning.pipeline import mine, review
 from learning.rejections import NEWCOMERS, Rejected
 from learning.settings import ProposalSettings
@@ -234,6 +234,34 @@ def test_a_rejection_that_was_taken_back_is_forgotten(tmp_path: Path) -> None:
     assert found() is not None
     review(loop, Decision(item.proposal_id, Action.UNDO, "ann", START))
     assert found() is None
+
+
+def test_the_words_of_what_was_rejected_are_not_kept_as_vectors(tmp_path: Path) -> None:
+    root = make_project(tmp_path)
+    tracker = TrackerFile(root / "var" / "tracker.db")
+    talk(tracker)
+    loop = make_loop(root)
+    mine(loop)
+    (item,) = loop.store.proposals()
+    review(loop, Decision(item.proposal_id, Action.REJECT, "ann", START, "no need"))
+    tracker.say("late", "loyalty points for students")
+    mine(loop)
+
+    keys = [content_id("vector", loop.encoder.identity, text) for text in item.examples]
+    assert loop.store.known_vectors(keys) == {}
+    assert Rejected.of(loop.store, loop.encoder, SETTINGS).nearest(fresh()) == loop.store.proposal(item.proposal_id)
+
+
+def test_nothing_is_encoded_until_something_is_compared() -> None:
+    encoder = FakeEncoder()
+    accepted = proposal(3, state=ProposalState.PUBLISHED)
+    known = Rejected.of(FakeStore([rejected(), accepted], {}), encoder, SETTINGS)
+    assert encoder.calls == 0
+    known.nearest(fresh())
+    once = encoder.calls
+    known.nearest(fresh())
+
+    assert (once, encoder.calls) == (3, 4)  # the two that were decided about are encoded once
 
 
 PARAPHRASES = ("loyalty points please", "my loyalty points", "points for loyalty", "loyalty points balance")

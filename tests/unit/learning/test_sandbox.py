@@ -38,6 +38,7 @@ from learning.model import (
 from learning.overlay import OverlayReader
 from learning.sandbox import (
     NO_ANSWER,
+    Button,
     Exchange,
     Reply,
     Sandbox,
@@ -331,6 +332,19 @@ def test_what_is_shown_is_the_same_text_that_was_said(
     assert "points good  faq/points -> learned/question_1" in shown
     assert "[red]Points[/red]" in shown
     assert "the same on both sides" in shown
+
+
+def test_nothing_that_is_shown_moves_the_cursor(loop: Loop, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "\x1b]0;pwn\x07 \u202e[red]x[/red]\nbot      ok"
+    result = run(loop, suggest(loop))
+    capsys.readouterr()
+    show_replay(replace(result, broken=(Change(evil, evil, "b"),), missed=(Change(evil, "a", evil),)))
+    show_exchange(Exchange(evil, Understood(evil, 0.5), (Reply(evil, (Button(evil, evil),)),)))
+    shown = capsys.readouterr().out
+
+    assert not {char for char in shown if not char.isprintable()} - {"\n"}
+    assert shown.count("[red]x[/red]") == 8
+    assert [line for line in shown.splitlines() if line.startswith("bot")] == ["bot      ]0;pwn [red]x[/red]"]
 
 
 # --- the command line ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Add tables and columns; what is there stays as it is."""
+    """Add tables and columns; what is there stays, but for what old scores were made of."""
     with op.batch_alter_table("proposals") as proposals:
         proposals.add_column(sa.Column("target", sa.String(255)))
         proposals.add_column(sa.Column("drafter", sa.String(128), nullable=False, server_default=""))
@@ -39,3 +39,6 @@ def upgrade() -> None:
         sa.Column("first_at", sa.DateTime, nullable=False),
         sa.Column("last_at", sa.DateTime, nullable=False),
     )
+    # The parts were weighted otherwise: calibration would take their sums for raw scores. What waits is measured anew.
+    op.execute(sa.table("proposals", sa.column("score_parts", sa.Text)).update().values(score_parts="[]"))
+    op.execute(sa.table("gaps", sa.column("changed", sa.Boolean)).update().values(changed=True))
