@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from benchmarks import loop_data
+from benchmarks.loop import is_complete
 from benchmarks.loop_bot import label_of
 from benchmarks.loop_customers import THUMB_WRONG, WEEK, Customers, append
 from benchmarks.loop_data import Message, Scenario
 from benchmarks.loop_project import article_of, merge_learned, write_project
 from benchmarks.loop_reviewer import judge
 from benchmarks.loop_scores import Decided, acceptance, alone, calibration_error, error_by_chance, read
-from benchmarks.loop_tables import tables
+from benchmarks.loop_tables import measured, tables
 from benchmarks.nlu_data import OUT_OF_SCOPE
 from benchmarks.tracker_talk import REJECTIONS
 from learning.adapters.project import Project
@@ -386,13 +387,35 @@ def test_tables_hold_what_was_measured() -> None:
         "decided": 7,
     }
     items = [decided(90, True)] * 6 + [decided(40, False)]
-    run = {"first": reading, "cycles": [cycle], "decided": items, "left": []}
+    run = {"weeks_wanted": 6, "first": reading, "cycles": [cycle], "decided": items, "left": []}
     runs = {"clinc150/0/retrained weekly": run, "clinc150/0/overlay only": run}
     runs["clinc150/0/all labelled by hand"] = {"weeks": {"1": {**reading, "hidden": 0.99}}}
-    weekly, summary, _ = tables(runs)
+    weekly, summary, judged, which, _ = tables(runs)
 
-    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 (±0.0) | 97.0 | 96.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
+    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 | 97.0 | 96.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
     assert "| 85.7 | 0.10 |" in weekly
     assert summary.splitlines()[-1].startswith(
         "| clinc150 | 7 | 85.7 | 0.0 | 0.0 | 14.3 | 0 | 0.143 | 0.161 | 0.143 | 0.10 | 0, 0 (0, 0) | 0, 0 (6, 0) |"
     )
+    assert "clinc150 seed 0 retrained weekly, 1 of 6 weeks" in which
+    assert "Not measured" not in which
+    assert "not enough weeks" in judged  # the third is what counts
+
+    judged = tables({**runs, "clinc150/0/retrained weekly": {**run, "cycles": [cycle] * 3}})[2]
+    assert judged.count(": met") == 3
+    assert "score ECE under 0.08: not met (0.143)" in judged
+
+
+def test_what_was_not_measured_is_said() -> None:
+    which = measured({"banking77/1/retrained weekly": {"weeks_wanted": 6, "cycles": [{}] * 5}})
+
+    assert which == (
+        "Runs: banking77 seed 1 retrained weekly, 5 of 6 weeks. Not measured: overlay only, all labelled by hand."
+    )
+
+
+def test_a_run_that_was_stopped_is_played_again() -> None:
+    assert not is_complete(None)
+    assert not is_complete({"weeks_wanted": 6, "cycles": [{}] * 5})
+    assert is_complete({"weeks_wanted": 6, "cycles": [{}] * 6})
+    assert is_complete({"weeks": {"3": {}}})
