@@ -162,7 +162,8 @@ def replay(
         own = [example.casefold() for example in proposal.examples]
         fixed = sum(_captures(proposal.label, failures, examples, own))
         taken = _captures(proposal.label, successes, examples, ())
-        broken = [row for row, is_taken in enumerate(taken) if is_taken]
+        # What went well with this very label is not broken by getting it back from another entry.
+        broken = [row for row, is_taken in enumerate(taken) if is_taken and successes.labels[row] != proposal.label]
     elif proposal.kind is ProposalKind.REWORD:
         fixed = sum(label in ("", proposal.label) for label in failures.labels)
         changed = sum(label == proposal.label for label in successes.labels)
