@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from learning.agent_sentences import AGREED, Said, agreed
 from learning.answer_checks import check
 from learning.facts import contradiction, says_same
-from learning.model import AgentAnswer, Answer, Draft, Source
+from learning.model import AGENTS, AgentAnswer, Answer, Draft, Source
 from learning.ports import Encoder
 from learning.review import is_unsayable
 from learning.sentences import SHORTEST, split_sentences
@@ -28,7 +28,6 @@ AGREED_SIMILARITY = 0.25  # cosine to the question from which agreed sentences a
 ALONE_SIMILARITY = 0.4  # cosine from which a sentence does that one customer was told, or that another response has
 MATERIAL = 8  # sentences that a language model gets to word an answer from
 BACKED_SIMILARITY = 0.5  # cosine of a sentence of its answer to the nearest of them, under which it made it up
-AGENTS = "agents"  # the document of what human agents wrote
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from learning.label_tasks import taught_examples
 from learning.loop import Loop
 from learning.model import (
     LEARNED_INTENT,
+    MOVED,
     TEACHING,
     FailedTurn,
     Gap,
@@ -30,7 +31,6 @@ from learning.reviewing import LIVE, read_labels
 from learning.texts import plain_text
 
 NO_GAP = ""  # where turns go that teach nothing
-MOVED = "move-example"  # in the audit log: mining keeps what was put somewhere under this name
 SUPERSEDED = ProposalState.SUPERSEDED
 
 

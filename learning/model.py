@@ -22,6 +22,9 @@ ANSWER_KINDS = frozenset(
 FAILED_WEIGHT = 0.5
 LOW_CSAT, HIGH_CSAT = 2, 4  # marks of 1..5 that are a no and a yes to the answer; 3 is neither
 MACHINE = "machine:"  # begins the drafter of an answer that a language model wrote
+AGENTS = "agents"  # the document of a source that is what human agents wrote
+# Regroupings as the audit log names them: mining reads there what a person has put somewhere.
+SPLIT, MOVED = "split", "move-example"
 POLICY = "policy:"  # begins the name of who decided where the autonomy policy did
 LOW_SCORE = 60  # a proposal under it carries a warning wherever it is shown
 

@@ -18,6 +18,8 @@ from learning.grouping import judge_gaps, read_known
 from learning.kept_vectors import KeptVectors
 from learning.loop import Loop
 from learning.model import (
+    MOVED,
+    SPLIT,
     TEACHING,
     FailedTurn,
     Gap,
@@ -78,7 +80,7 @@ def split(loop: Loop, prefix: str, texts: Sequence[str], who: str, at: datetime)
     after = replace(proposal, examples=without(proposal, moved), people=people(stay), turns=len(stay))
     reason = f"{len(moved)} of {len(turns)} messages are another need"
     regrouping = Regrouping(
-        what="split",
+        what=SPLIT,
         who=who,
         at=at,
         members={other.gap_id: [turn.turn_id for turn in moved]},
@@ -164,7 +166,7 @@ def move_example(loop: Loop, prefix: str, text: str, label: str, who: str, at: d
         RegroupNote(joined.proposal_id, gap.gap_id, home.gap_id, f"from {source.proposal_id}", text),
     ]
     regrouping = Regrouping(
-        what="move-example",
+        what=MOVED,
         who=who,
         at=at,
         members={home.gap_id: [turn.turn_id for turn in moved]},

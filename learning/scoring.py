@@ -14,7 +14,7 @@ import numpy as np
 
 from learning.calibration import Calibration, raw_of
 from learning.known import Known, Nearness
-from learning.model import ANSWERING, LOW_SCORE, Draft, FailedTurn, Gap, ProposalKind, Replay, ScorePart
+from learning.model import AGENTS, ANSWERING, LOW_SCORE, Draft, FailedTurn, Gap, ProposalKind, Replay, ScorePart
 from learning.vectors import Vectors
 
 AGREE = "messages agree"
@@ -40,7 +40,6 @@ SAME_NEED, OTHER_NEED = 0.85, 0.3  # cosine of two needs' centers, freed of what
 KNOWN_NEAR, KNOWN_FAR = 0.7, 0.3  # mean cosine to the nearest examples of the nearest intent
 CLEAR_LEAD = 0.2  # of that over the second intent
 SUPPORT = (0.2, 0.7)  # cosine of the answer's best sentence to the questions
-AGENTS = "agents"  # the document of what human agents wrote, see `model.Source`
 AGENT_SUPPORT = 0.8  # of an answer that agents gave to just this question, however it is worded
 WARNED = 0.7  # what one warning leaves of an answer's support
 BREAKS = 0.02  # share of messages that went well from which breaking them is worth 0

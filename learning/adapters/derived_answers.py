@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.agent_sentences import usable
-from learning.drafting import AGENTS
+from learning.model import AGENTS
 
 
 def sentences(texts: Iterable[str]) -> frozenset[str]:

@@ -22,7 +22,9 @@ from learning.adapters.rows import decision_row, proposal_row, to_decision, to_p
 from learning.adapters.store_conversations import ConversationTables
 from learning.errors import NotFound, StoreError
 from learning.model import (
+    MOVED,
     POLICY,
+    SPLIT,
     Action,
     Decision,
     Entry,
@@ -35,7 +37,6 @@ from learning.review import OPEN_STATES, HasChanged, as_decided, content_mark, e
 PENDING, SUPERSEDED = ProposalState.PENDING, ProposalState.SUPERSEDED
 LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
 REGROUPINGS = "regroupings"  # key of their number
-MOVED = "move-example"  # in the audit log: an example that a person put into a proposal
 
 
 class ReviewTables(ConversationTables):
@@ -129,7 +130,7 @@ class ReviewTables(ConversationTables):
         """Return the gaps that a person has parted from others."""
         table = schema.audit
         with self._database.read() as connection:
-            query = sa.select(table.c.after).where(table.c.what == "split")
+            query = sa.select(table.c.after).where(table.c.what == SPLIT)
             return set(connection.execute(query).scalars())
 
     def reopen_deferred(self, before: Proposal, after: Proposal, at: datetime) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from learning.adapters.encoder import OnnxEncoder
 from learning.adapters.project import Project
 from learning.agent_sentences import agreed, usable
-from learning.drafting import AGENTS, ANSWER_SENTENCES, Article, Materials, draft, read_article
-from learning.model import AgentAnswer, Answer, Draft, Source
+from learning.drafting import ANSWER_SENTENCES, Article, Materials, draft, read_article
+from learning.model import AGENTS, AgentAnswer, Answer, Draft, Source
 from learning.sentences import split_sentences
 from learning.settings import ProposalSettings, load_settings
 from learning.texts import PLACEHOLDER
