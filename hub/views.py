@@ -166,7 +166,7 @@ def read_releases(loop: Loop) -> Releases:
     live = [entry for entry in entries.values() if entry.state in LIVE]
     return Releases(
         live=tuple(LiveEntry(entry, by_number.get(entry.release)) for entry in reversed(live)),
-        history=tuple((release, entries.get(release.entry_id)) for release in releases),
+        history=tuple((release, entries.get(release.changes[0].item_id)) for release in releases),
         unpublished=sum(proposal.state in NOT_LIVE_YET for proposal in loop.store.proposals()),
         uncommitted=sum(release.commit is None for release in releases),
     )

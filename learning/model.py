@@ -27,6 +27,8 @@ AGENTS = "agents"  # the document of a source that is what human agents wrote
 SPLIT, MOVED = "split", "move-example"
 POLICY = "policy:"  # begins the name of who decided where the autonomy policy did
 LOW_SCORE = 60  # a proposal under it carries a warning wherever it is shown
+EVERYBODY = 100  # percent of the users, of an entry that is fully live
+ON, OFF = "on", "off"  # the arms of a rollout: whoever gets the entry, and whoever would but for the share
 
 
 def content_id(*parts: object) -> str:
@@ -58,12 +60,14 @@ class UserEvent(NamedTuple):
     familiarity: float | None = None
     frustration: float | None = None
     overlay_entry: str | None = None
+    withheld: str | None = None  # the entry that would have taken it if its rollout had reached this sender
 
 
 class BotEvent(NamedTuple):
     """A message of the bot; `stamp` names it in feedback, `choices` are its buttons' payloads and their labels.
 
-    `by_agent` marks what a human agent wrote in the bot's place.
+    `by_agent` marks what a human agent wrote in the bot's place. `exposed` are what its wording was chosen by: see
+    `Turn`.
     """
 
     row_id: int
@@ -72,6 +76,7 @@ class BotEvent(NamedTuple):
     stamp: float | None
     choices: Mapping[str, str]
     by_agent: bool = False
+    exposed: tuple[tuple[str, str], ...] = ()
 
 
 class ActionEvent(NamedTuple):
@@ -136,6 +141,8 @@ class Turn:
     answers_form: bool = False  # a form took it as the answer to its question, whatever its intent
     led_to_person: bool = False  # the customer's next step was to ask for a person, or to accept one
     agent_reply: tuple[str, ...] = ()  # what a human agent wrote until the customer's next message
+    # What its answer was chosen by: an entry that is being rolled out with ON or OFF, an experiment with its variant.
+    exposed: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_fallback(self) -> bool:
@@ -262,6 +269,24 @@ class AgentAnswer:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """What became of one answer that an entry or an experiment has changed, or would have: one row a turn and subject.
+
+    `subject` is the id of an entry or an experiment, `arm` is ON, OFF or the name of a variant.
+    """
+
+    turn_id: str
+    conversation_id: str
+    sender: str
+    subject: str
+    arm: str
+    at: datetime
+    thumbs_down: bool
+    fallback_after: bool
+    handoff_after: bool
+
+
+@dataclass(frozen=True)
 class LabelUse:
     """When a label was understood first and last."""
 
@@ -288,6 +313,7 @@ class Mined:
     failed: tuple[FailedTurn, ...]
     ratings: tuple[Rating, ...] = ()
     agent_answers: tuple[AgentAnswer, ...] = ()
+    exposures: tuple[Exposure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -571,7 +597,11 @@ class Regrouping:
 
 @dataclass(frozen=True)
 class Entry:
-    """A published piece of knowledge; its fields hold what they hold in a `Proposal` of its kind."""
+    """A published piece of knowledge; its fields hold what they hold in a `Proposal` of its kind.
+
+    Its content never changes, but for what somebody who is forgotten said. `share` is the percentage of users that get
+    it; `absorbed_by` names the model that has taken it in.
+    """
 
     entry_id: str
     proposal_id: str
@@ -582,17 +612,155 @@ class Entry:
     release: int
     state: ProposalState
     target: str | None = None
+    share: int = EVERYBODY
+    absorbed_by: str | None = None
+
+
+class ReleaseKind(str, Enum):
+    """Why something else is live than before."""
+
+    PUBLISH = "publish"
+    WITHDRAW = "withdraw"
+    RESTORE = "restore"
+    ROLLBACK = "rollback"
+    UNDO = "undo"  # of the decision
+    ROLLOUT = "rollout"  # to more users, or to fewer
+    STOP = "stop"  # by the stop rule
+    EXPERIMENT = "experiment"  # begun or ended
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a release did to an entry or an experiment: the percentage of users that got it before and get it now."""
+
+    item_id: str
+    before: int
+    after: int
 
 
 @dataclass(frozen=True)
 class Release:
-    """What went live in one step: its number, entry, author and time; `commit` once it is on the branch."""
+    """One numbered step of what is live; `undoes` is the release that it takes back, `commit` carries it in git.
+
+    What is live is the sum of all changes, in the order of their numbers; none is ever rewritten.
+    """
 
     number: int
-    entry_id: str
+    what: ReleaseKind
     who: str
     at: datetime
+    changes: tuple[Change, ...]
+    reason: str = ""
+    undoes: int | None = None
     commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How an entry reaches its users: `steps` are percentages, of which `at_step` is the one it stands at.
+
+    It goes on to the next one `hours` after `since`. `stopped` says why it went back, empty while it goes well.
+    """
+
+    entry_id: str
+    steps: tuple[int, ...]
+    at_step: int
+    hours: float
+    since: datetime
+    stopped: str = ""
+
+
+class ExperimentState(str, Enum):
+    """Where an experiment stands."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One wording in an experiment; without `text` it is what the bot says anyway."""
+
+    name: str
+    text: str | None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Wordings of one response, each told to an equal share of the users, until one is better or somebody stops it.
+
+    `metric` is `resolved`, `thumbs`, `csat` or `escalated`; the first of `variants` is the control.
+    """
+
+    experiment_id: str
+    name: str
+    label: str
+    response: str
+    metric: str
+    variants: tuple[Variant, ...]
+    state: ExperimentState
+    who: str
+    created_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    winner: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ExperimentOutcome:
+    """How the first conversation of a sender in an experiment went: one a sender, since people are not independent.
+
+    `at` is the time of the first exposure, `thumb` -1, 0 or 1, `csat` the mark (1 to 5), if any.
+    """
+
+    sender: str
+    variant: str
+    at: datetime
+    outcome: Outcome
+    thumb: int = 0
+    csat: int | None = None
+
+
+@dataclass(frozen=True)
+class AnswerCounts:
+    """The bot's answers in a time, and how many of them were rated down, or followed by a fallback or a hand-over."""
+
+    answered: int = 0
+    thumbs_down: int = 0
+    fallback_after: int = 0
+    handoff_after: int = 0
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """A change of `data/learned/` that waits for people elsewhere, and what was proposed in it.
+
+    `files` are what the machine wrote, by name; `proposals` the ids behind them, by file name. `number` and `url` are
+    empty on a plain git remote, where the branch is all there is.
+    """
+
+    pull_id: str
+    branch: str
+    proposals: Mapping[str, str]
+    files: Mapping[str, str]
+    state: str  # open, merged, closed
+    opened_at: datetime
+    number: int | None = None
+    url: str = ""
+    read_at: datetime | None = None
+    conflicts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """A model that passed the gate and went live; `replaced` is the one before it, `rolled_back_at` when it went."""
+
+    name: str
+    at: datetime
+    replaced: str
+    rolled_back_at: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,19 @@ from typing import Any, Protocol
 from learning.model import (
     AgentAnswer,
     Answer,
+    AnswerCounts,
+    AuditRow,
+    Change,
     Decision,
+    DeployedModel,
     Entry,
     Erased,
     Event,
     EventBatch,
     Example,
+    Experiment,
+    ExperimentOutcome,
+    Exposure,
     FailedTurn,
     Gap,
     GapFigures,
@@ -26,8 +33,11 @@ from learning.model import (
     Prediction,
     Proposal,
     ProposalState,
+    PullRequest,
     Regrouping,
     Release,
+    ReleaseKind,
+    Rollout,
     SecondReading,
     Signal,
 )
@@ -270,6 +280,16 @@ class ReleaseStore(Protocol):
         decided: tuple[Proposal, Decision] | None = None,
         check: Callable[[Sequence[Entry]], None] | None = None,
     ) -> Release: ...
+    def release(
+        self,
+        what: ReleaseKind,
+        changes: Sequence[Change],
+        who: str,
+        at: datetime,
+        reason: str = "",
+        undoes: int | None = None,
+        check: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> Release: ...
     def move_entry(self, entry: Entry, to: ProposalState, who: str, what: str, reason: str, at: datetime) -> None: ...
     def entries(self, *states: ProposalState) -> list[Entry]: ...
     def releases(self) -> list[Release]: ...
@@ -277,7 +297,49 @@ class ReleaseStore(Protocol):
     def overlay_version(self) -> int: ...
 
 
-class LearningStore(ConversationStore, GapStore, ProposalStore, ReleaseStore, Protocol):
+class RolloutStore(Protocol):
+    """How far entries have come, and what their answers led to."""
+
+    def rollouts(self) -> list[Rollout]: ...
+    def save_rollout(self, rollout: Rollout) -> None: ...
+    def exposures(self, subject: str, since: datetime | None = None) -> list[Exposure]: ...
+    def answer_counts(self, since: datetime, until: datetime) -> AnswerCounts: ...
+
+
+class ExperimentStore(Protocol):
+    """The A/B tests."""
+
+    def experiments(self) -> list[Experiment]: ...
+    def experiment(self, prefix: str) -> Experiment: ...
+    def save_experiment(self, before: Experiment | None, after: Experiment, who: str, at: datetime) -> None: ...
+    def experiment_outcomes(self, experiment_id: str) -> list[ExperimentOutcome]: ...
+
+
+class PullStore(Protocol):
+    """The pull requests that were opened."""
+
+    def pull_requests(self, *states: str) -> list[PullRequest]: ...
+    def save_pull_request(self, pull: PullRequest, who: str, at: datetime) -> None: ...
+
+
+class ModelStore(Protocol):
+    """Which models went live."""
+
+    def deployed_models(self) -> list[DeployedModel]: ...
+    def save_deployed_model(self, model: DeployedModel) -> None: ...
+
+
+class LearningStore(
+    ConversationStore,
+    GapStore,
+    ProposalStore,
+    ReleaseStore,
+    RolloutStore,
+    ExperimentStore,
+    PullStore,
+    ModelStore,
+    Protocol,
+):
     """Everything that the loop remembers; see `adapters.store.Store` for what each method promises."""
 
     def erase(
@@ -298,4 +360,5 @@ class LearningStore(ConversationStore, GapStore, ProposalStore, ReleaseStore, Pr
     def spent(self, day: str) -> int: ...
     def spend(self, day: str, tokens: int) -> None: ...
     def last_run(self, job: str) -> Mapping[str, Any] | None: ...
+    def audit_rows(self) -> list[AuditRow]: ...
     def verify_audit(self) -> list[str]: ...

@@ -133,6 +133,38 @@ class AutonomySettings:
 
 
 @dataclass(frozen=True)
+class RolloutSettings:
+    """How an approved entry reaches its users, and when it goes back by itself."""
+
+    steps: tuple[int, ...] = (100,)
+    hours: float = 24.0
+    false_alarms: float = 0.05
+    watch_days: int = 14
+
+
+@dataclass(frozen=True)
+class ExperimentSettings:
+    """When an experiment may name a winner."""
+
+    false_winners: float = 0.05
+    min_people: int = 100
+    min_days: int = 7
+
+
+@dataclass(frozen=True)
+class PullRequestSettings:
+    """Where proposals are offered as pull requests; off without a host. The token comes from the environment only."""
+
+    host: str = ""
+    remote: str = "origin"
+    base: str = "main"
+    repository: str = ""
+    url: str = ""
+    per: str = "gap"
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class RetrainSettings:
     """What a new model must hold against the running one."""
 
@@ -165,6 +197,9 @@ class Settings:
     drafter: DrafterSettings = DrafterSettings()
     review: ReviewSettings = ReviewSettings()
     autonomy: AutonomySettings = AutonomySettings()
+    rollout: RolloutSettings = RolloutSettings()
+    experiments: ExperimentSettings = ExperimentSettings()
+    pull_requests: PullRequestSettings = PullRequestSettings()
     retrain: RetrainSettings = RetrainSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
@@ -212,6 +247,7 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             model=environ.get("EVERGREEN_DRAFTER_MODEL", drafter.model),
             key=environ.get("EVERGREEN_DRAFTER_KEY", ""),
         ),
+        pull_requests=replace(settings.pull_requests, token=environ.get("EVERGREEN_HOST_TOKEN", "")),
     )
 
 
@@ -234,6 +270,10 @@ def _build(section: type[Section], content: object, where: str) -> Section:
 
 
 def _typed(kind: type, value: object, where: str) -> object:
+    if kind == tuple[int, ...]:
+        if isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value):
+            return tuple(value)
+        raise SettingsError(f"is {value!r}, not a list of whole numbers", where, "write it as [5, 100]")
     if get_origin(kind) is tuple:
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)

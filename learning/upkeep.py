@@ -164,7 +164,7 @@ def find_unused(
     """
     settings = loop.settings
     least = timedelta(days=settings.proposals.retire_days)
-    times = {release.entry_id: release.at for release in reversed(loop.store.releases())}
+    times = {change.item_id: release.at for release in reversed(loop.store.releases()) for change in release.changes}
     found: list[Unused] = []
     for label in labels:
         released = [times[item.entry_id] for item in live if item.label == label and item.entry_id in times]

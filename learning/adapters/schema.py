@@ -65,6 +65,25 @@ conversations = sa.Table(
     sa.Column("failed_turns", sa.Integer, nullable=False),
     sa.Column("outcome", sa.String(16), nullable=False, index=True),
     sa.Column("reason", sa.String(255), nullable=False),
+    # What the stop rule compares a rollout with: the bot's answers in it, and what came of them.
+    sa.Column("answered", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("thumbs_down", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("fallback_after", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("handoff_after", sa.Integer, nullable=False, server_default="0"),
+)
+exposures = sa.Table(
+    "exposures",
+    metadata,
+    sa.Column("turn_id", Id, primary_key=True),
+    sa.Column("subject", Id, primary_key=True),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
+    sa.Column("sender", Id, nullable=False),
+    sa.Column("arm", sa.String(64), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("thumbs_down", sa.Boolean, nullable=False),
+    sa.Column("fallback_after", sa.Boolean, nullable=False),
+    sa.Column("handoff_after", sa.Boolean, nullable=False),
+    sa.Index("ix_exposures_subject", "subject", "at"),
 )
 failed_turns = sa.Table(
     "failed_turns",
@@ -222,15 +241,85 @@ entries = sa.Table(
     sa.Column("release", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("target", sa.String(255)),
+    sa.Column("share", sa.Integer, nullable=False, server_default="100"),
+    sa.Column("absorbed_by", sa.String(255)),
+    # The overlay's version that brought the row to what it is: running bots read what is newer than theirs.
+    sa.Column("changed", sa.BigInteger, nullable=False, server_default="0", index=True),
+)
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    sa.Column("entry_id", Id, primary_key=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
 )
 releases = sa.Table(
     "releases",
     metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("entry_id", Id, nullable=False),
+    sa.Column("what", sa.String(16), nullable=False, server_default="publish"),
     sa.Column("who", sa.String(255), nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("undoes", sa.Integer),
     sa.Column("commit", sa.String(64)),
+)
+release_changes = sa.Table(
+    "release_changes",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("item_id", Id, primary_key=True),
+    sa.Column("before", sa.Integer, nullable=False),
+    sa.Column("after", sa.Integer, nullable=False),
+)
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("entry_id", Id, primary_key=True),
+    sa.Column("steps", Json, nullable=False),
+    sa.Column("at_step", sa.Integer, nullable=False),
+    sa.Column("hours", sa.Float, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("stopped", sa.Text, nullable=False, server_default=""),
+)
+experiments = sa.Table(
+    "experiments",
+    metadata,
+    sa.Column("experiment_id", Id, primary_key=True),
+    sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("response", sa.String(255), nullable=False),
+    sa.Column("metric", sa.String(16), nullable=False),
+    sa.Column("variants", Json, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("started_at", UtcTime),
+    sa.Column("ended_at", UtcTime),
+    sa.Column("winner", sa.String(64)),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+)
+pull_requests = sa.Table(
+    "pull_requests",
+    metadata,
+    sa.Column("pull_id", Id, primary_key=True),
+    sa.Column("branch", sa.String(255), nullable=False),
+    sa.Column("proposals", Json, nullable=False),
+    sa.Column("files", Json, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("opened_at", UtcTime, nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("url", sa.Text, nullable=False, server_default=""),
+    sa.Column("read_at", UtcTime),
+    sa.Column("conflicts", Json, nullable=False, server_default="[]"),
+)
+deployed_models = sa.Table(
+    "deployed_models",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("replaced", sa.String(255), nullable=False),
+    sa.Column("rolled_back_at", UtcTime),
 )
 audit = sa.Table(
     "audit",

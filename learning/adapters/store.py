@@ -12,29 +12,36 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import HEAD, append_row, content_hash, find_problems
-from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, set_meta, upsert
+from learning.adapters.database import OVERLAY_VERSION, bump_overlay, get_meta, insert, set_meta, upsert
 from learning.adapters.store_erasure import ErasureStore
+from learning.adapters.store_experiments import ExperimentTables
 from learning.adapters.store_gaps import GapTables
+from learning.adapters.store_models import ModelTables
+from learning.adapters.store_pulls import PullTables
 from learning.adapters.store_regroup import RegroupTables
 from learning.adapters.store_review import handle_gap
+from learning.adapters.store_rollout import RolloutTables
 from learning.errors import StoreError
 from learning.model import (
     ANSWERING,
+    EVERYBODY,
     TEACHING,
     AuditRow,
+    Change,
     Decision,
     Entry,
     Proposal,
     ProposalKind,
     ProposalState,
     Release,
+    ReleaseKind,
 )
 from learning.overlay import pack_vectors
 
 SPENT = "drafter_tokens:"  # begins the key of a day's tokens
 
 
-class Store(GapTables, RegroupTables, ErasureStore):
+class Store(GapTables, RegroupTables, ErasureStore, RolloutTables, ExperimentTables, PullTables, ModelTables):
     """Reads and writes the loop's records; each writing method is one transaction.
 
     Raises:
@@ -77,7 +84,7 @@ class Store(GapTables, RegroupTables, ErasureStore):
             if check is not None:
                 check(_entries(connection, [ProposalState.PUBLISHED, ProposalState.ABSORBED]))
             number = int(connection.execute(sa.select(sa.func.max(schema.releases.c.number))).scalar() or 0) + 1
-            release = Release(number, entry_id, who, at)
+            release = Release(number, ReleaseKind.PUBLISH, who, at, (Change(entry_id, 0, EVERYBODY),))
             self._change_state(connection, before, after)
             row = {
                 "entry_id": entry_id,
@@ -93,7 +100,7 @@ class Store(GapTables, RegroupTables, ErasureStore):
                 "state": ProposalState.PUBLISHED.value,
             }
             upsert(connection, schema.entries, "entry_id", row)
-            connection.execute(sa.insert(schema.releases), asdict(release))
+            insert_release(connection, release)
             handle_gap(connection, after.proposal_id, at)
             bump_overlay(connection)
             evidence = content_hash(*after.examples, after.answer or "")
@@ -132,6 +139,33 @@ class Store(GapTables, RegroupTables, ErasureStore):
             bump_overlay(connection)
             append_row(connection, at, who, what, entry.entry_id, entry.state.value, to.value, reason, "")
 
+    def release(
+        self,
+        what: ReleaseKind,
+        changes: Sequence[Change],
+        who: str,
+        at: datetime,
+        reason: str = "",
+        undoes: int | None = None,
+        check: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> Release:
+        """Bring entries to other shares of the users in one numbered step; 0 takes one back.
+
+        Args:
+            what: why.
+            changes: the entries; refused if one is not at `before` any more.
+            who: who does it.
+            at: when.
+            reason: for people.
+            undoes: the release that is taken back.
+            check: raises if what is live afterwards does not fit together.
+
+        Raises:
+            StoreError: somebody else has changed one of them.
+
+        """
+        raise NotImplementedError
+
     def entries(self, *states: ProposalState) -> list[Entry]:
         """Return the entries in the given states (all without any), in the order of their release."""
         with self._database.read() as connection:
@@ -141,7 +175,22 @@ class Store(GapTables, RegroupTables, ErasureStore):
         """Return all releases, the newest first."""
         query = sa.select(schema.releases).order_by(schema.releases.c.number.desc())
         with self._database.read() as connection:
-            return [Release(row.number, row.entry_id, row.who, row.at, row.commit) for row in connection.execute(query)]
+            changes: dict[int, list[Change]] = {}
+            for row in connection.execute(sa.select(schema.release_changes).order_by(schema.release_changes.c.item_id)):
+                changes.setdefault(row.number, []).append(Change(row.item_id, row.before, row.after))
+            return [
+                Release(
+                    number=row.number,
+                    what=ReleaseKind(row.what),
+                    who=row.who,
+                    at=row.at,
+                    changes=tuple(changes.get(row.number, ())),
+                    reason=row.reason,
+                    undoes=row.undoes,
+                    commit=row.commit,
+                )
+                for row in connection.execute(query)
+            ]
 
     def mark_committed(self, commit: str) -> None:
         """Note the commit that carries every release which had none yet."""
@@ -195,6 +244,14 @@ class Store(GapTables, RegroupTables, ErasureStore):
             return find_problems(rows, get_meta(connection, HEAD))
 
 
+def insert_release(connection: Connection, release: Release) -> None:
+    """Write a release with its changes, in the caller's transaction."""
+    row = asdict(release)
+    changes = row.pop("changes")
+    connection.execute(sa.insert(schema.releases), {**row, "what": release.what.value})
+    insert(connection, schema.release_changes, [{"number": release.number, **change} for change in changes])
+
+
 def _entries(connection: Connection, states: Sequence[ProposalState]) -> list[Entry]:
     query = sa.select(schema.entries).order_by(schema.entries.c.release)
     if states:
@@ -210,6 +267,8 @@ def _entries(connection: Connection, states: Sequence[ProposalState]) -> list[En
             release=row.release,
             state=ProposalState(row.state),
             target=row.target,
+            share=row.share,
+            absorbed_by=row.absorbed_by,
         )
         for row in connection.execute(query)
     ]

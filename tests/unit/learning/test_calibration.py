@@ -30,6 +30,7 @@ from learning.calibration_report import CalibrationReport, calibration_error, re
 from learning.intervals import wilson
 from learning.model import (
     Action,
+    Change,
     Decision,
     Entry,
     Gap,
@@ -38,6 +39,7 @@ from learning.model import (
     ProposalKind,
     ProposalState,
     Release,
+    ReleaseKind,
     ScorePart,
 )
 from learning.pipeline import review
@@ -230,7 +232,7 @@ class FakeStore:
     def release(self, item: Proposal, number: int, at: datetime, state: ProposalState, **gap_more: Any) -> None:
         self.of_gaps.setdefault(item.gap_id, gap(item.gap_id, handled_at=at, **gap_more))
         self.live.append(entry(number, proposal_id=item.proposal_id, release=number, state=state))
-        self.went.append(Release(number, f"entry{number}", "ann", at))
+        self.went.append(Release(number, ReleaseKind.PUBLISH, "ann", at, (Change(f"entry{number}", 0, 100),)))
 
 
 def loop_of(store: FakeStore) -> Any:
