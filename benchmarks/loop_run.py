@@ -110,6 +110,7 @@ class Run:
             "before": asdict(replace(before, covered=_of(before, taught))),
             "overlay": asdict(overlay),
             "after": asdict(after),
+            "as_asked": _as_asked(after, taught, self.scenario),
             "ripe_intents": len(ripe),
             "ripe": _of(after, ripe),
             "failed_turns": mined.new_signals,
@@ -221,6 +222,13 @@ def _of(reading: Reading, intents: frozenset[str]) -> float:
     return statistics.fmean(reading.by_intent.get(intent, 0.0) for intent in intents) if intents else 0.0
 
 
+def _as_asked(reading: Reading, intents: frozenset[str], scenario: Scenario) -> float:
+    """Return the resolution rate on `intents`, each weighted by how many messages on it customers send in all weeks."""
+    said = Counter(message.truth for week in scenario.weeks for message in week if message.truth in intents)
+    total = sum(said.values())
+    return sum(count * reading.by_intent.get(intent, 0.0) for intent, count in said.items()) / total if total else 0.0
+
+
 def line_of(cycle: Mapping[str, Any]) -> str:
     """Return a cycle in one line."""
     before, overlay, after = cycle["before"], cycle["overlay"], cycle["after"]
@@ -230,6 +238,7 @@ def line_of(cycle: Mapping[str, Any]) -> str:
         f" {100 * before['covered']:.1f} % -> overlay {100 * overlay['covered']:.1f} %"
         f" -> retrained {100 * after['covered']:.1f} % ({100 * after['covered_asked']:.1f} % asked back,"
         f" {100 * after['covered_lost']:.1f} % not understood;"
+        f" as asked {100 * cycle['as_asked']:.1f} %;"
         f" taught for {RIPE} cycles {100 * cycle['ripe']:.1f} %; all hidden {100 * after['hidden']:.1f} %),"
         f" known {100 * before['known']:.1f} -> {100 * after['known']:.1f} %,"
         f" outside answered {100 * after['outside_answered']:.1f} %;"

@@ -48,6 +48,7 @@ def weekly(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
                     "after": statistics.fmean(after),
                     "spread": (max(after) - min(after)) / 2,
                     "asked": mean(lambda cycle: cycle["after"]["covered"] + cycle["after"]["covered_asked"]),
+                    "as_asked": mean(lambda cycle: cycle["as_asked"]),
                     "ripe": _mean_of_ripe(cycles),
                     "hidden": mean(lambda cycle: cycle["after"]["hidden"]),
                     "known": mean(lambda cycle: cycle["after"]["known"]),
@@ -128,6 +129,7 @@ WEEKLY_COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"{100 * row['after']:.1f}" + (f" (±{100 * row['spread']:.1f})" if row["seeds"] > 1 else "")
     ),
     "with a question back %": _percent("asked"),
+    "as often as asked %": _percent("as_asked"),
     "from the third cycle %": _percent("ripe"),
     "all hidden %": _percent("hidden"),
     "overlay only %": _percent("peer"),
@@ -166,11 +168,12 @@ NOTES = """\
 Resolved: a message that was never sent before, trained on or looked at gets the one right answer at once; "with a
 question back" also counts those where the bot asks what was meant and the truth is one of the two or three buttons.
 The rates in the first columns are those on the hidden intents that were taught so far, "before" on the same intents
-as after; "from the third cycle" is the rate on those that were taught in this week minus two or earlier; "all hidden"
-counts the others as unresolved. "Overlay only" learns without retraining, on all hidden intents; "not learning" is
-the bot as it was trained first; "all labelled by hand" is that bot trained with every message on hidden intents that
-was sent so far, as if somebody had read and labelled them all: more than that cannot be learned. Outside are messages
-that no intent covers: any answer is wrong. Means over the seeds, with half the range.
+as after; "as often as asked" weights each need by how many messages on it customers send (the other columns count every
+need the same, however rare); "from the third cycle" is the rate on those that were taught in this week minus two or
+earlier; "all hidden" counts the others as unresolved. "Overlay only" learns without retraining, on all hidden intents;
+"not learning" is the bot as it was trained first; "all labelled by hand" is that bot trained with every message on
+hidden intents that was sent so far, as if somebody had read and labelled them all: more than that cannot be learned.
+Outside are messages that no intent covers: any answer is wrong. Means over the seeds, with half the range.
 
 The reviewer knows what every message meant, and reads each week what scores 60 or more; the rest may grow ("left
 unread" is what still waits at the end). Two new questions about one need are merged, what is right is approved (four

@@ -381,6 +381,7 @@ def test_tables_hold_what_was_measured() -> None:
         "before": reading,
         "overlay": {**reading, "covered": 0.8, "hidden": 0.6},
         "after": {**reading, "covered": 0.95, "hidden": 0.7},
+        "as_asked": 0.85,
         "ripe_intents": 2,
         "ripe": 0.96,
         "accepted": 6,
@@ -392,7 +393,7 @@ def test_tables_hold_what_was_measured() -> None:
     runs["clinc150/0/all labelled by hand"] = {"weeks": {"1": {**reading, "hidden": 0.99}}}
     weekly, summary, judged, which, _ = tables(runs)
 
-    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 | 97.0 | 96.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
+    assert "| clinc150 | 1 | 3.0 of 4 | 0.0 | 80.0 | 95.0 | 97.0 | 85.0 | 96.0 | 70.0 | 70.0 | 0.0 | 99.0 |" in weekly
     assert "| 85.7 | 0.10 |" in weekly
     assert summary.splitlines()[-1].startswith(
         "| clinc150 | 7 | 85.7 | 0.0 | 0.0 | 14.3 | 0 | 0.143 | 0.161 | 0.143 | 0.10 | 0, 0 (0, 0) | 0, 0 (6, 0) |"
