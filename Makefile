@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy bench-overlay bench-experiments
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -50,6 +50,12 @@ bench-loop: install  ## the whole loop, week by week, with a reviewer who knows 
 
 bench-autonomy: install  ## how many of 1,000 paraphrases of excluded topics would go live alone
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.autonomy $(ARGS)
+
+bench-experiments: install  ## A/B tests: false winners with a look every day, and people until a difference is found; the stop rule
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.experiments $(ARGS)
+
+bench-overlay: install  ## what the live overlay adds to a message, up to 100,000 entries, on one core
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.overlay $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

@@ -26,6 +26,7 @@ from learning.autonomy import autonomy_status
 from learning.bootstrap import App, build
 from learning.loop import Loop
 from learning.model import LOW_SCORE, Action, Proposal, ProposalKind, ProposalState
+from learning.overlay import POLL_VARIABLE
 from learning.pipeline import learned_files, merge, mine, review
 from learning.retrain import retrain
 from learning.texts import plain_text
@@ -263,7 +264,7 @@ def play(
     try:
         write_project(folder, scenario)
         app = build(folder)
-        bot = Bot(folder, os.environ)
+        bot = Bot(folder, {**os.environ, POLL_VARIABLE: "0"})
         try:
             Run(scenario, folder.resolve(), app, bot, retrains).play(on_week)
         finally:
@@ -287,7 +288,7 @@ def ceiling(dataset: str, data: Path, seed: int, size: Size, keep: Path | None =
             write_project(folder, replace(scenario, training=(*scenario.training, *said), known=intents))
             model = folder / "models" / "ceiling.tar.gz"
             build(folder).nlu.train(folder / "data", model)
-            bot = Bot(folder, os.environ)
+            bot = Bot(folder, {**os.environ, POLL_VARIABLE: "0"})
             try:
                 bot.load_model(model)
                 parsed = bot.understand([message.text for message in scenario.test])

@@ -38,6 +38,7 @@ from components.softmax_regression import Matrix
 # Message properties that these components add to what `/model/parse` returns and the tracker keeps.
 OUT_OF_SCOPE = "out_of_scope"
 OVERLAY = "overlay"
+OVERLAY_WITHHELD = "overlay_withheld"  # the entry that would have decided if its rollout had reached the sender
 SENTIMENT = "sentiment"
 
 # What a featurizer's name carries behind it where the features are those of the encoder's middle layers.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from components.softmax_regression import Matrix
+from learning.overlay import CaptureRule
 
 SWITCH = "EVERGREEN_OVERLAY"  # "off" for a bot that answers from its trained model alone
 
@@ -23,6 +24,34 @@ class Entry(Protocol):
     @property
     def label(self) -> str:
         """An intent, or a full retrieval key such as `learned/loyalty_points`."""
+        ...
+
+
+class Match(Protocol):
+    """An entry, and how near it is."""
+
+    @property
+    def entry(self) -> Entry:
+        """The entry."""
+        ...
+
+    @property
+    def similarity(self) -> float:
+        """A cosine, or the mean of some."""
+        ...
+
+
+class Nearest(Protocol):
+    """What comes nearest to a message."""
+
+    @property
+    def closest(self) -> Match:
+        """The entry with the closest example."""
+        ...
+
+    @property
+    def label(self) -> Match:
+        """The label that is nearest as a whole: the entry of its closest example, the mean over its nearest ones."""
         ...
 
 
@@ -47,6 +76,20 @@ class Changes(Protocol):
         ...
 
 
+class Wording(Protocol):
+    """What a user is told by a response."""
+
+    @property
+    def text(self) -> str | None:
+        """The text, None for the domain's own."""
+        ...
+
+    @property
+    def exposed(self) -> Sequence[tuple[str, str]]:
+        """What it was chosen by: the id of an entry or an experiment, and the arm that this user is in."""
+        ...
+
+
 class Snapshot(Protocol):
     """All published entries at one version."""
 
@@ -56,37 +99,47 @@ class Snapshot(Protocol):
         ...
 
     @property
-    def entries(self) -> Sequence[Entry]:
-        """The entries."""
+    def dimensions(self) -> int:
+        """The length of the vectors of examples, 0 if there are none."""
         ...
 
     @property
-    def vectors(self) -> Matrix:
-        """The unit vectors of all examples, one a row."""
+    def partial(self) -> bool:
+        """Whether something goes to a part of the users only."""
         ...
 
     @property
-    def owners(self) -> Any:
-        """The place in `entries` of the entry that each row belongs to."""
+    def has_partial_changes(self) -> bool:
+        """Whether some labels change for a part of the users only."""
         ...
 
-    @property
-    def changes(self) -> Changes:
-        """What became of labels."""
+    def is_hidden(self, entry_id: str, sender: str | None) -> bool:
+        """Returns whether an entry is live, but does not go to a sender."""
         ...
 
-    @property
-    def groups(self) -> Any:
-        """For each row a number that the rows of all entries with one label share."""
+    def find(self, vector: Matrix, rule: CaptureRule, sender: str | None = None) -> Nearest | None:
+        """Returns what comes nearest to a message of what its sender gets, if anything is near enough to matter."""
         ...
 
-    def answer_for(self, utter_action: str) -> str | None:
-        """Returns the published answer of a response name, if any."""
+    def find_for_all(self, vector: Matrix, rule: CaptureRule) -> Nearest | None:
+        """Returns what would come nearest if everything went to everybody."""
+        ...
+
+    def changes_for(self, sender: str | None) -> Changes:
+        """Returns what became of labels for a sender."""
+        ...
+
+    def changes_for_all(self, sender: str | None) -> Changes:
+        """Returns what would become of labels if everything went to everybody."""
+        ...
+
+    def wording(self, utter_action: str, sender: str | None = None) -> Wording:
+        """Returns what a user is told by a response name; without one, what is there for everybody."""
         ...
 
 
 class Reader(Protocol):
-    """Gives the newest snapshot; it answers from memory while nothing new is published."""
+    """Gives the newest snapshot, from memory."""
 
     def snapshot(self) -> Snapshot:
         """Returns what is live now."""

@@ -1,12 +1,15 @@
-"""Which variations of a response get another text: one rule for the running bot and for training."""
+"""Which variations of a response get another text, and how its slots are filled: one rule for bot and training."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rasa.shared.constants import CHANNEL, RESPONSE_CONDITION
 from rasa.shared.nlu.constants import TEXT
+
+_BRACES = re.compile(r"\{\{|\}\}|\{([^\n{}]+)\}")
 
 
 def with_text(variation: dict[str, Any] | None, text: str) -> dict[str, Any]:
@@ -34,3 +37,19 @@ def reworded(variations: Sequence[dict[str, Any]], text: str) -> list[dict[str, 
 def is_special(variation: dict[str, Any]) -> bool:
     """Tells whether Rasa chooses a variation by its channel or its condition."""
     return bool(variation.get(CHANNEL) or variation.get(RESPONSE_CONDITION))
+
+
+def fill(text: str, values: Mapping[str, Any]) -> str:
+    """Returns a response's text with its slots filled in, as Rasa does, but it fails for no text.
+
+    What is no slot stays as it stands, where Rasa raises for a single brace and tells all slots for an empty pair.
+    A doubled brace is one brace, as in Rasa.
+    """
+
+    def told(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name is None:
+            return found.group()[0]
+        return str(values[name]) if name in values else found.group()
+
+    return _BRACES.sub(told, text)

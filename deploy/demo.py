@@ -153,7 +153,11 @@ def approve(story: Story, proposal_id: str) -> None:
     decision = Decision(proposal_id, Action.EDIT, "demo", datetime.now(timezone.utc), answer=ANSWER)
     start = time.monotonic()
     release = pipeline.review(loop, decision)
-    answer = story.ask("paraphrase-0", first)
+    # A running bot looks for what is new five times a second; who asks before that is told what was live until then.
+    answer, asked = "", 0
+    while answer != ANSWER and time.monotonic() - start < LIVE_WITHIN:
+        answer = story.ask(f"paraphrase-0-{asked}", first)
+        asked += 1
     seconds = time.monotonic() - start
     story.measured["live_seconds"] = round(seconds, 3)
     print(f"    bot:      {answer}")

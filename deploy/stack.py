@@ -221,6 +221,9 @@ class Stack:
     def _log(self, name: str) -> Path:
         path = self.state / "log" / f"{name}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
+        # The hub prints the password of the account that it makes at its first start: nobody else may read it there.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         return path
 
 

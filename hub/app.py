@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub import pages, second_pages, texts
+from hub import audit_pages, pages, release_pages, second_pages, texts
 from hub.accounts import Accounts
 from hub.context import Hub, hub_of
 from hub.errors import Conflict
@@ -37,9 +37,17 @@ ROUTES = (
     Route("/second", second_pages.waiting, methods=["GET"]),
     Route("/second/{proposal_id}", second_pages.proposal, methods=["GET"]),
     Route("/second/{proposal_id}/read", second_pages.read, methods=["POST"]),
-    Route("/releases", pages.releases, methods=["GET"]),
-    Route("/releases/publish", pages.finish_publishing, methods=["POST"]),
-    Route("/entries/{entry_id}/withdraw", pages.withdraw, methods=["POST"]),
+    Route("/releases", release_pages.releases, methods=["GET"]),
+    Route("/releases/publish", release_pages.finish_publishing, methods=["POST"]),
+    Route("/releases/{number:int}", release_pages.release, methods=["GET"]),
+    Route("/releases/{number:int}/rollback", release_pages.rollback, methods=["POST"]),
+    Route("/releases/{number:int}/back-to", release_pages.roll_back_to, methods=["POST"]),
+    Route("/entries/{entry_id}/withdraw", release_pages.withdraw, methods=["POST"]),
+    Route("/entries/{entry_id}/restore", release_pages.restore, methods=["POST"]),
+    Route("/entries/{entry_id}/share", release_pages.share, methods=["POST"]),
+    Route("/experiments", release_pages.experiments, methods=["GET"]),
+    Route("/audit", audit_pages.audit, methods=["GET"]),
+    Route("/audit/export/{format}", audit_pages.export, methods=["GET"]),
     Route("/status", pages.status, methods=["GET"]),
     Route("/logout", pages.logout, methods=["POST"]),
     Route(LOGIN, pages.login, methods=["GET", "POST"]),

@@ -15,7 +15,7 @@ from hub.errors import Conflict, Incomplete
 from hub.forms import Form
 from hub.guard import LOGIN, safe_next
 from hub.rendering import leave_notice
-from learning import reviewing
+from learning import fitting, reviewing
 from learning.errors import ReviewError
 from learning.metrics import read_status
 from learning.model import Decision, Proposal
@@ -89,7 +89,7 @@ def approve(request: Request) -> Response:
     """Approve a proposal, as it is or as the person changed it."""
 
     def read(hub: Hub, found: Proposal, form: Form, at: datetime) -> Decision:
-        answered = reviewing.read_labels(hub.loop).known
+        answered = fitting.read_labels(hub.loop).known
         return forms.approval(found, form, user_of(request), at, answered)
 
     return _decide(request, read)
@@ -135,33 +135,6 @@ def assign(request: Request) -> Response:
         return _proposal_page(request, found, texts.DECIDED.format(state=texts.STATES[found.state]), 409)
     leave_notice(request, texts.DONE_ASSIGNED if assignee else texts.DONE_UNASSIGNED)
     return RedirectResponse(_address(found), SEE_OTHER)
-
-
-def releases(request: Request) -> Response:
-    """Show what went live."""
-    return _releases_page(request)
-
-
-def withdraw(request: Request) -> Response:
-    """Take a published entry back."""
-    hub, reason = hub_of(request), form_of(request).get("reason")
-    entry_id = request.path_params["entry_id"]
-    if not reason:
-        return _releases_page(request, texts.NEED_WITHDRAW_REASON, 422, entry_id)
-    try:
-        label, warning = decisions.withdraw(hub, entry_id, user_of(request), reason)
-    except Conflict as error:
-        return _releases_page(request, error.what, 409)
-    warning = texts.WITHDRAWN_BRANCH_PROBLEM.format(problem=warning) if warning else ""
-    leave_notice(request, texts.DONE_WITHDRAWN.format(label=label), warning)
-    return RedirectResponse("/releases", SEE_OTHER)
-
-
-def finish_publishing(request: Request) -> Response:
-    """Publish what got stuck, and bring the branch up to date."""
-    made = decisions.finish_publishing(hub_of(request))
-    leave_notice(request, texts.DONE_PUBLISHED.format(releases=texts.releases(len(made)).capitalize()))
-    return RedirectResponse("/releases", SEE_OTHER)
 
 
 def status(request: Request) -> Response:
@@ -233,19 +206,6 @@ def _proposal_page(
         ticked=[ticked is None or str(number) in ticked for number in range(len(found.examples))],
         max_answer=MAX_ANSWER,
         tomorrow=_tomorrow(hub.loop.now()),
-    )
-
-
-def _releases_page(request: Request, problem: str = "", code: int = 200, wrong: str = "") -> Response:
-    hub = hub_of(request)
-    return hub.renderer.page(
-        request,
-        "releases.html",
-        code,
-        releases=views.read_releases(hub.loop),
-        branch=hub.loop.settings.review.branch,
-        problem=problem,
-        wrong=wrong,
     )
 
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from hub import texts
+from hub import release_texts, texts
 
 FOLDER = Path(__file__).resolve().parent
 CSRF = "csrf"
@@ -41,6 +41,7 @@ class Renderer:
         """Render a page; the notice that the last action left is shown once."""
         frame = {
             "t": texts,
+            "r": release_texts,
             "version": self._version,
             "user": getattr(request.state, "user", None),
             "csrf": csrf_token(request),

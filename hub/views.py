@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hub.decisions import NOT_LIVE_YET, OPEN_STATES
+from hub.decisions import OPEN_STATES
 from learning.loop import Loop
 from learning.model import (
     ANSWERING,
     LOW_SCORE,
     TEACHING,
     UPKEEP_GAPS,
-    Entry,
     Gap,
     Proposal,
     ProposalState,
-    Release,
 )
-from learning.pipeline import LIVE
 from learning.priority import ORDER, gap_order
 from learning.second_reading import waiting_for
 
@@ -89,24 +86,6 @@ class Inbox:
     watched_more: int
 
 
-@dataclass(frozen=True)
-class LiveEntry:
-    """An entry that is in use; `release` is None only if its record was lost."""
-
-    entry: Entry
-    release: Release | None
-
-
-@dataclass(frozen=True)
-class Releases:
-    """What went live, and what got stuck on the way."""
-
-    live: tuple[LiveEntry, ...]
-    history: tuple[tuple[Release, Entry | None], ...]
-    unpublished: int
-    uncommitted: int
-
-
 def read_inbox(loop: Loop, who: str, only_mine: bool = False) -> Inbox:
     """Return what waits for `who`: by priority, then by score."""
     gaps = loop.store.gaps()
@@ -156,17 +135,3 @@ def _in_state(items: Sequence[Item], state: ProposalState) -> tuple[Item, ...]:
 def _newest_text(loop: Loop, gap: Gap) -> str:
     newest = loop.store.turns_of_gap(gap.gap_id, newest=1)
     return newest[0].text if newest else ""
-
-
-def read_releases(loop: Loop) -> Releases:
-    """Return the entries in use and every release, the newest first."""
-    releases = loop.store.releases()
-    entries = {entry.entry_id: entry for entry in loop.store.entries()}
-    by_number = {release.number: release for release in releases}
-    live = [entry for entry in entries.values() if entry.state in LIVE]
-    return Releases(
-        live=tuple(LiveEntry(entry, by_number.get(entry.release)) for entry in reversed(live)),
-        history=tuple((release, entries.get(release.changes[0].item_id)) for release in releases),
-        unpublished=sum(proposal.state in NOT_LIVE_YET for proposal in loop.store.proposals()),
-        uncommitted=sum(release.commit is None for release in releases),
-    )

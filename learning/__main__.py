@@ -7,25 +7,32 @@ import logging
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Optional
 
 import typer
 
 from learning import console, pipeline
+from learning.audit_cli import audit_cli
 from learning.autonomy import AutonomyReport, decide_alone
 from learning.autonomy_cli import autonomy_cli
 from learning.bootstrap import App, build
 from learning.calibration_cli import calibration_command
+from learning.ci_cli import gate_command
 from learning.errors import EvergreenError
+from learning.experiments_cli import experiments_cli
 from learning.forget_cli import forget_command
 from learning.gaps_cli import gaps_cli
 from learning.labelling_cli import labels_cli
 from learning.metrics import read_status
-from learning.model import ProposalState
+from learning.models_cli import models_cli
 from learning.nlu_cli import nlu_cli
+from learning.pull_requests import try_sync
+from learning.pulls_cli import pulls_cli
+from learning.releases_cli import releases_cli, restore, rollback, withdraw
 from learning.retrain import retrain as run_retrain
 from learning.review_cli import review_cli
-from learning.review_options import AS_JSON, WHO, app_of, branch_json, print_branch
+from learning.review_options import AS_JSON, app_of
+from learning.rollout_cli import rollout_cli
+from learning.running_model import reconcile
 from learning.sandbox_cli import replay_command, sandbox_command
 from learning.scheduler import build_scheduler
 
@@ -35,19 +42,25 @@ cli = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-audit_cli = typer.Typer(
-    pretty_exceptions_enable=False, help="The append-only log of who did what.", no_args_is_help=True
-)
 cli.add_typer(review_cli, name="review")
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(gaps_cli, name="gaps")
 cli.add_typer(nlu_cli, name="nlu")
 cli.add_typer(autonomy_cli, name="autonomy")
+cli.add_typer(rollout_cli, name="rollout")
+cli.add_typer(experiments_cli, name="experiments")
 cli.add_typer(labels_cli, name="labels")
+cli.add_typer(pulls_cli, name="pulls")
 cli.command("calibration")(calibration_command)
 cli.command("replay")(replay_command)
 cli.command("sandbox")(sandbox_command)
 cli.command("forget")(forget_command)
+cli.command("gate")(gate_command)
+cli.add_typer(releases_cli, name="releases")
+cli.add_typer(models_cli, name="models")
+cli.command("withdraw")(withdraw)
+cli.command("restore")(restore)
+cli.command("rollback")(rollback)
 
 
 @cli.callback()
@@ -86,36 +99,13 @@ def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
 def publish(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Publish what a crash left approved, and bring the review branch up to date."""
     app = app_of(ctx)
+    reconcile(app.loop, app.server)
     releases = pipeline.publish_waiting(app.loop)
     commit = pipeline.write_branch(app.loop)
     if json:
         console.print_json({"releases": releases, "commit": commit})
     else:
         console.out.print(f"{len(releases)} releases made; branch {commit[:10] if commit else 'was up to date'}")
-
-
-@cli.command()
-def withdraw(
-    ctx: typer.Context,
-    entry: str = typer.Argument(..., help="Id of a live or absorbed entry, or its first characters."),
-    reason: str = typer.Option(..., help="Why; it goes into the audit log."),
-    who: Optional[str] = WHO,
-    json: bool = AS_JSON,
-) -> None:
-    """Take a published entry back at once: its examples, its answer and its file on the branch."""
-    app = app_of(ctx)
-    absorbed = app.loop.store.entries(ProposalState.ABSORBED)
-    was_absorbed = any(one.entry_id.startswith(entry) for one in absorbed)
-    label = pipeline.withdraw(app.loop, entry, who or console.user(), reason)
-    commit, problem = pipeline.try_branch(app.loop)
-    if json:
-        told = {"withdrawn": label, "in_the_model": was_absorbed, **branch_json(commit, problem)}
-        console.print_json(told)
-        return
-    console.out.print(f"{label} is withdrawn.")
-    if was_absorbed:
-        console.out.print("The running model still knows it: `python -m learning retrain` makes one without.")
-    print_branch(app.settings.review.branch, commit, problem)
 
 
 @cli.command()
@@ -140,9 +130,11 @@ def schedule(ctx: typer.Context) -> None:
     _collect_less_often()
 
     def scheduled_mine() -> None:
+        reconcile(app.loop, app.server)
         report = pipeline.mine(app.loop)
         pipeline.publish_waiting(app.loop)
         alone = _decide_alone(app)
+        try_sync(app.loop)
         console.out.print(
             f"mined {report.events} events, {report.new_proposals} new proposals, {len(alone.releases)} live alone"
         )
@@ -167,19 +159,6 @@ def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
         console.print_json(found)
     else:
         console.show_status(found)
-
-
-@audit_cli.command()
-def verify(ctx: typer.Context, json: bool = AS_JSON) -> None:
-    """Check the hash chain of the log."""
-    problems = app_of(ctx).loop.store.verify_audit()
-    if json:
-        console.print_json({"whole": not problems, "problems": problems})
-    else:
-        for problem in problems:
-            console.out.print(problem)
-        console.out.print("The audit log is broken." if problems else "The audit log is whole.")
-    raise typer.Exit(1 if problems else 0)
 
 
 def _decide_alone(app: App) -> AutonomyReport:

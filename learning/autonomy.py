@@ -14,8 +14,10 @@ from types import MappingProxyType
 
 from learning.current_answers import current_answers
 from learning.errors import EvergreenError, ReviewError, SettingsError
+from learning.fitting import hanging_on
 from learning.loop import Loop
 from learning.model import (
+    LIVE,
     POLICY,
     TEACHING,
     Action,
@@ -27,8 +29,10 @@ from learning.model import (
     Release,
     Replay,
 )
+from learning.names import check_name
+from learning.releasing import withdraw
 from learning.review import effective
-from learning.reviewing import LIVE, check_name, hanging_on, review, withdraw
+from learning.reviewing import review
 from learning.topics import Topics
 
 CONSERVATIVE = "conservative"

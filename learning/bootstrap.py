@@ -8,10 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from learning.adapters.encoder import OnnxEncoder
-from learning.adapters.git_branch import GitBranch
+from learning.adapters.git_branch import GitBranch, is_entry_file
+from learning.adapters.git_objects import export, path_in_repository
 from learning.adapters.openai_drafter import OpenAiDrafter
 from learning.adapters.presidio_redactor import PresidioRedactor
 from learning.adapters.project import LEARNED_FOLDER, Project
+from learning.adapters.pull_git import GitRemote
 from learning.adapters.rasa_nlu import RasaNlu
 from learning.adapters.rasa_sandbox import RasaTrials
 from learning.adapters.rasa_server import RasaServer
@@ -19,7 +21,10 @@ from learning.adapters.store import Store
 from learning.adapters.tracker_erasure import SqlTrackerEraser
 from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
 from learning.autonomy import CONSERVATIVE
+from learning.errors import SettingsError
+from learning.gate import Side
 from learning.loop import Loop
+from learning.ports import PullRequestHost
 from learning.settings import Settings, load_settings
 from learning.topics import Topics
 
@@ -53,9 +58,10 @@ class App:
             encoder=OnnxEncoder(cache_size=ENCODED_KEPT),
             redactor=redactor,
             project=Project(settings),
-            host=GitBranch(settings.root, settings.review.branch, f"{settings.project.data}/{LEARNED_FOLDER}"),
+            host=_review_branch(settings),
             now=utc_now,
             drafter=drafter,
+            pulls=_pull_host(settings),
         )
 
     @cached_property
@@ -69,6 +75,23 @@ class App:
         return RasaServer(
             self.settings.bot.url, self.settings.bot.token, self.settings.path(self.settings.project.models)
         )
+
+    @property
+    def side(self) -> Side:
+        """The project as the gate compares it, with the entry files that are there now."""
+        folder = self.settings.path(self.settings.project.data) / LEARNED_FOLDER
+        files = [path for path in sorted(folder.glob("*.yml")) if is_entry_file(path.name)]
+        learned = {path.name: path.read_text("utf-8", "replace") for path in files}
+        return Side(self.settings, Project(self.settings), self.nlu, learned)
+
+    def export(self, ref: str, target: Path) -> App:
+        """Write the project as it is in a commit to `target`; return what is built on that.
+
+        Raises:
+            ProjectError: there is no such commit, or the project is not in it.
+
+        """
+        return build(export(self.settings.root, ref, target))
 
     @cached_property
     def trials(self) -> RasaTrials:
@@ -91,6 +114,41 @@ class App:
 
     def _tracker_url(self) -> str:
         return tracker_url(self.settings.path(self.settings.project.endpoints), self.settings.root)
+
+
+def _review_branch(settings: Settings) -> GitBranch:
+    """Return the branch of what was approved; where pull requests go to a remote, from that one's base on."""
+    pulls, folder = settings.pull_requests, f"{settings.project.data}/{LEARNED_FOLDER}"
+    upstream = f"refs/remotes/{pulls.remote}/{pulls.base}" if pulls.host else None
+    return GitBranch(settings.root, settings.review.branch, folder, upstream)
+
+
+def _pull_host(settings: Settings) -> PullRequestHost | None:
+    """Return where proposals are offered as pull requests, None where they are not.
+
+    Raises:
+        SettingsError: the settings name no such host, or a hosted one without a repository.
+
+    """
+    pulls, folder = settings.pull_requests, f"{settings.project.data}/{LEARNED_FOLDER}"
+    if pulls.per not in ("gap", "batch"):
+        raise SettingsError(f"is {pulls.per!r}", "learning.yml: pull_requests: per", "write gap or batch")
+    if pulls.host not in ("", "git", "github", "gitlab"):
+        raise SettingsError(f"is {pulls.host!r}", "learning.yml: pull_requests: host", "write git, github or gitlab")
+    if not pulls.host:
+        return None
+    if pulls.host == "git":
+        return GitRemote(settings.root, folder, pulls.remote, pulls.base)
+    if "/" not in pulls.repository.strip("/"):
+        raise SettingsError(
+            f"is {pulls.repository!r}", "learning.yml: pull_requests: repository", "write it as owner/name"
+        )
+    # Their clients take half a second to load, which no other command should wait for.
+    from learning.adapters.pull_github import GitHub
+    from learning.adapters.pull_gitlab import GitLab
+
+    made = GitHub if pulls.host == "github" else GitLab
+    return made(pulls.repository, pulls.token, pulls.base, path_in_repository(settings.root, folder), pulls.url)
 
 
 def build(root: Path = Path(".")) -> App:

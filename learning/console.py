@@ -89,6 +89,11 @@ def block(text: str, indent: int) -> str:
     return f"\n{' ' * indent}".join(line(one) for one in text.splitlines())
 
 
+def indented(text: str) -> str:
+    """Return a line as markup with its spaces as they are."""
+    return escape(visible(text))
+
+
 @contextmanager
 def steps(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Give a function that shows the step at work: a spinner on a terminal, plain lines elsewhere."""
@@ -203,6 +208,9 @@ def show_status(status: Status) -> None:
     )
     for entry in (*status.live, *status.absorbed):
         out.print(f"               {entry.entry_id[:8]}  {entry.state.value:<9}  {escape(entry.label)}")
+    for broken in status.quarantined:
+        reason = f"{line(broken.entry_id[:8])}  left out by running bots: {line(broken.reason)}"
+        out.print(f"[red]               {reason}[/red]")
     for name, run in (("mined", status.last_mine), ("retrained", status.last_retrain)):
         out.print(
             f"last {name:<9} {run['finished']:%Y-%m-%d %H:%M} UTC, {run['outcome']}" if run else f"last {name:<9} never"

@@ -42,6 +42,8 @@ from learning.events import (
     mark_of,
 )
 from learning.model import (
+    OFF,
+    ON,
     ActionEvent,
     BotEvent,
     Conversation,
@@ -144,6 +146,7 @@ class _Draft:
     csat: int | None = None
     led_to_person: bool = False
     agent_reply: list[str] = field(default_factory=list)
+    exposed: dict[str, str] = field(default_factory=dict)  # subject -> arm, see `Turn.exposed`
 
     def turn(self) -> Turn:
         said = self.event
@@ -169,6 +172,7 @@ class _Draft:
             answers_form=bool(self.form) and self.actions[:1] == [self.form],
             led_to_person=self.led_to_person,
             agent_reply=tuple(self.agent_reply),
+            exposed=tuple(self.exposed.items()),
         )
 
 
@@ -216,6 +220,10 @@ class _Session:
         self.last_message = event.at
         if not _is_command(text):
             self.current = _Draft(self._turn_id(event), event, self.form)
+            if event.overlay_entry:
+                self.current.exposed[event.overlay_entry] = ON
+            if event.withheld:
+                self.current.exposed.setdefault(event.withheld, OFF)
             self.drafts.append(self.current)
 
     def _ran(self, name: str) -> None:
@@ -232,7 +240,10 @@ class _Session:
             # What an agent says is no answer of the bot: the turn stays as failed as it was.
             if event.text:
                 self.drafts[-1].agent_reply.append(event.text)
-        elif self.current is not None:
+            return
+        for subject, arm in event.exposed:
+            self.drafts[-1].exposed.setdefault(subject, arm)
+        if self.current is not None:
             if event.text:
                 self.current.reply.append(event.text)
             if event.choices:

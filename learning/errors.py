@@ -45,5 +45,13 @@ class TrainingError(EvergreenError):
     """`rasa train` failed or its model could not be evaluated."""
 
 
+class HostError(EvergreenError):
+    """The host of the pull requests refused or did not answer."""
+
+
+class PullRefused(HostError):
+    """The host does not know one pull request, or refused one change; others can go on."""
+
+
 class BotServerError(EvergreenError):
     """The running Rasa server refused or did not answer."""

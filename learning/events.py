@@ -23,6 +23,10 @@ LARGEST = 2**63  # a longer integer has no float
 LONGEST_NUMBER = 10  # digits that are read as a number; Python refuses thousands of them
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
 AGENT = "agent"  # metadata of a message that a human agent wrote in the bot's place: who
+EXPOSED = "evergreen"  # metadata: what the wording was chosen by, [["<id>", "<arm>"], ...]
+WITHHELD = "overlay_withheld"  # parse data: the entry that a message would have gone to but for its share
+SUBJECT_LENGTH = 16  # of the id of an entry or an experiment
+MOST_EXPOSED = 8  # subjects of one message
 LISTEN = "action_listen"  # stands behind every turn and says nothing
 
 FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
@@ -80,6 +84,7 @@ def _read_user(row_id: int, at: float, name: str, raw: str | bytes | None) -> Ev
         _share(_mapping(parsed.get("out_of_scope")).get("similarity")),
         _share(_mapping(parsed.get("sentiment")).get("frustration")),
         (clean_text(_mapping(overlay).get("entry_id"))[:CHANNEL_LENGTH] or None) if overlay else None,
+        _subject(parsed.get(WITHHELD)),
     )
 
 
@@ -87,8 +92,11 @@ def _read_bot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Eve
     data = _object(raw)
     stamp = data.get("timestamp")
     choices = _choices(data)
-    by_agent = bool(_mapping(data.get("metadata")).get(AGENT))
-    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices, by_agent)
+    metadata = _mapping(data.get("metadata"))
+    told = metadata.get(EXPOSED)
+    exposed = _exposed(told) if told else ()
+    by_agent = bool(metadata.get(AGENT))
+    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices, by_agent, exposed)
 
 
 def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
@@ -161,6 +169,27 @@ def _choices(data: Mapping[str, Any]) -> Mapping[str, str]:
     payloads = [clean_text(_mapping(button).get("payload")).strip() for button in buttons]
     pairs = zip(payloads, (clean_text(label)[:LABEL_LENGTH] for label in labels), strict=False)
     return {payload: label for payload, label in pairs if payload and label}
+
+
+def _exposed(value: object) -> tuple[tuple[str, str], ...]:
+    """Return the subjects and arms that a bot message names, each subject once; what is odd is left out, never cut.
+
+    Metadata may come from anywhere: a shortened id or arm would name another one.
+    """
+    found: dict[str, str] = {}
+    for pair in value[:MOST_EXPOSED] if isinstance(value, list) else ():
+        if isinstance(pair, list) and len(pair) == 2:
+            subject, arm = _subject(pair[0]), clean_text(pair[1])
+            if subject and 0 < len(arm) <= CHANNEL_LENGTH:
+                found.setdefault(subject, sys.intern(arm))
+    return tuple(found.items())
+
+
+def _subject(value: object) -> str | None:
+    """Return the id of an entry or an experiment, None for what cannot be one."""
+    if not isinstance(value, str) or not 0 < len(value) <= SUBJECT_LENGTH:
+        return None
+    return sys.intern(value) if value.isascii() and value.isalnum() else None
 
 
 def clean_text(value: object) -> str:

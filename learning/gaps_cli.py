@@ -15,6 +15,7 @@ from learning.history import Tried, tried_for
 from learning.loop import Loop
 from learning.model import Gap, GapKind, ProposalState
 from learning.priority import gap_order
+from learning.rollout_progress import why_stopped
 from learning.texts import medoids
 
 SHOWN = 30
@@ -80,6 +81,7 @@ def show(
     typical = list(medoids(texts, loop.encoder.encode(texts), REPRESENTATIVES)) if texts else []
     kinds = Counter(signal.kind for turn in turns for signal in turn.signals)
     tried = tried_for(loop, [found])[found.gap_id]
+    stopped = why_stopped(loop, [found.gap_id])[found.gap_id]
     waiting = [
         item.proposal_id
         for item in loop.store.proposals()
@@ -87,9 +89,12 @@ def show(
     ]
     if json:
         shown = {"gap": found, "typical": typical, "signals": dict(kinds), "tried": tried, "proposals": waiting}
+        shown["stopped"] = stopped
         console.print_json(shown)
         return
     _print_gap(found, typical, kinds, tried)
+    for sentence in stopped:
+        console.out.print(f"[yellow]{escape(sentence)}[/yellow]")
     for proposal_id in waiting:
         console.out.print(f"proposal {proposal_id[:8]} waits: `python -m learning review show {proposal_id[:8]}`")
 

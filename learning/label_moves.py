@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from learning.fitting import read_labels
 from learning.gaps import existing_gap_id, named_gap_id
 from learning.label_files import NOTHING
 from learning.label_tasks import taught_examples
 from learning.loop import Loop
 from learning.model import (
     LEARNED_INTENT,
+    LIVE,
     MOVED,
     TEACHING,
     FailedTurn,
@@ -27,7 +29,6 @@ from learning.model import (
 from learning.rearranging import BY_HAND, vectors_of
 from learning.regroup import folded, people
 from learning.review import OPEN_STATES, move, round_id
-from learning.reviewing import LIVE, read_labels
 from learning.texts import plain_text
 
 NO_GAP = ""  # where turns go that teach nothing

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from enum import Enum
 
+from learning.fitting import read_labels
 from learning.label_files import Given, Task
 from learning.loop import Loop
-from learning.model import TEACHING, UPKEEP_GAPS, Example, FailedTurn, Proposal, content_id
+from learning.model import LIVE, TEACHING, UPKEEP_GAPS, Example, FailedTurn, Proposal, content_id
 from learning.priority import gap_order
 from learning.regroup import folded
 from learning.review import OPEN_STATES
-from learning.reviewing import LIVE, read_labels
 
 TURN, TRAINED = "turn-", "trained-"  # begin the ids of tasks
 

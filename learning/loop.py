@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from learning.drafting import AnswerDrafter
-from learning.ports import Encoder, LearningStore, ProjectFiles, Redactor, ReviewHost, TrackerEvents
+from learning.ports import (
+    Encoder,
+    LearningStore,
+    ProjectFiles,
+    PullRequestHost,
+    Redactor,
+    ReviewHost,
+    TrackerEvents,
+)
 from learning.settings import Settings
 
 
@@ -24,3 +32,4 @@ class Loop:
     host: ReviewHost
     now: Callable[[], datetime]
     drafter: AnswerDrafter | None = None  # a language model that words answers
+    pulls: PullRequestHost | None = None  # where proposals are offered as pull requests

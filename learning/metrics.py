@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learning.loop import Loop
-from learning.model import Entry, Gap, ProposalState, Release
+from learning.model import Entry, Gap, ProposalState, Quarantined, Release
 from learning.priority import gap_order
 
 
@@ -26,6 +26,7 @@ class Status:
     live: tuple[Entry, ...]
     absorbed: tuple[Entry, ...]
     overlay_version: int
+    quarantined: tuple[Quarantined, ...]
     releases: tuple[Release, ...]
     last_mine: Mapping[str, Any] | None
     last_retrain: Mapping[str, Any] | None
@@ -53,6 +54,7 @@ def read_status(loop: Loop) -> Status:
         live=tuple(store.entries(ProposalState.PUBLISHED)),
         absorbed=tuple(store.entries(ProposalState.ABSORBED)),
         overlay_version=store.overlay_version(),
+        quarantined=tuple(store.quarantined()),
         releases=tuple(store.releases()),
         last_mine=store.last_run("mine"),
         last_retrain=store.last_run("retrain"),

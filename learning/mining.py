@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import timedelta
 
+from learning.exposures import exposures
 from learning.loop import Loop
 from learning.model import (
     AgentAnswer,
@@ -158,7 +159,8 @@ def _mined(talk: Conversation, found: Sequence[tuple[str, Finding]], clean: Mapp
         for turn in talk.turns
         if turn.turn_id in signals
     )
-    return Mined(talk, failed, tuple(ratings(talk)), tuple(_agent_answers(talk, set(signals), clean)))
+    answers = tuple(_agent_answers(talk, set(signals), clean))
+    return Mined(talk, failed, tuple(ratings(talk)), answers, tuple(exposures(talk)))
 
 
 def _agent_answers(talk: Conversation, failed: Set[str], clean: Mapping[str, str]) -> Iterator[AgentAnswer]:

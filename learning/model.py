@@ -424,6 +424,10 @@ class ProposalState(str, Enum):
     SUPERSEDED = "superseded"  # its turns went to another proposal
 
 
+# States of what is live: in the overlay, or in the model.
+LIVE = (ProposalState.PUBLISHED, ProposalState.ABSORBED)
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a sentence of a drafted answer comes from; `similarity` is a cosine in -1..1.
@@ -600,7 +604,8 @@ class Entry:
     """A published piece of knowledge; its fields hold what they hold in a `Proposal` of its kind.
 
     Its content never changes, but for what somebody who is forgotten said. `share` is the percentage of users that get
-    it; `absorbed_by` names the model that has taken it in.
+    it, or got it before it was withdrawn; `absorbed_by` names the model that has taken it in. `held_by` is set on a
+    withdrawn one only: the running model that was trained with it.
     """
 
     entry_id: str
@@ -614,6 +619,12 @@ class Entry:
     target: str | None = None
     share: int = EVERYBODY
     absorbed_by: str | None = None
+    held_by: str | None = None
+
+    @property
+    def live_share(self) -> int:
+        """The percentage of users that get it now, 0 if it is withdrawn."""
+        return self.share if self.state in LIVE else 0
 
 
 class ReleaseKind(str, Enum):
@@ -734,18 +745,28 @@ class AnswerCounts:
 
 
 @dataclass(frozen=True)
+class DayOfSender:
+    """What came of all answers that a sender got in conversations of one day (UTC); `at` is when the first began."""
+
+    sender: str
+    at: datetime
+    counts: AnswerCounts
+
+
+@dataclass(frozen=True)
 class PullRequest:
     """A change of `data/learned/` that waits for people elsewhere, and what was proposed in it.
 
-    `files` are what the machine wrote, by name; `proposals` the ids behind them, by file name. `number` and `url` are
-    empty on a plain git remote, where the branch is all there is.
+    `files` are marks (`entry_files.mark_of`) of what the machine wrote, by name: texts of customers are not kept
+    twice. `proposals` are the ids behind them, by file name. `number` and `url` are empty on a plain git remote, where
+    the branch is all there is.
     """
 
     pull_id: str
     branch: str
     proposals: Mapping[str, str]
     files: Mapping[str, str]
-    state: str  # open, merged, closed
+    state: str  # open; closing, from when it is known that it shall be closed until it is; merged, closed
     opened_at: datetime
     number: int | None = None
     url: str = ""
@@ -754,13 +775,51 @@ class PullRequest:
 
 
 @dataclass(frozen=True)
+class PullSeen:
+    """What a host tells of a pull request: `state` is open, merged or closed, `commit` is where its files are read.
+
+    `commit` is the merge, or the tip of the branch while it is open, empty where neither is there. `who` merged or
+    closed it.
+    """
+
+    state: str
+    commit: str = ""
+    who: str = ""
+    labels: frozenset[str] = frozenset()
+    body: str = ""
+
+
+@dataclass(frozen=True)
+class PullComment:
+    """What somebody said of a pull request; `by_team` if it is a person who may decide there."""
+
+    who: str
+    text: str
+    by_team: bool
+
+
+@dataclass(frozen=True)
 class DeployedModel:
-    """A model that passed the gate and went live; `replaced` is the one before it, `rolled_back_at` when it went."""
+    """A model that passed the gate and went live; `replaced` is the one before it, `rolled_back_at` when it went.
+
+    `taught` are the ids of the entries that it was trained with. Of a model that somebody started by hand nothing is
+    known but its name.
+    """
 
     name: str
     at: datetime
     replaced: str
     rolled_back_at: datetime | None = None
+    taught: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """An entry, or an experiment, that running bots leave out since `at`, and why."""
+
+    entry_id: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True)

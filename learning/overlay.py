@@ -5,142 +5,60 @@ This module is the only part of the loop, with the encoder, that runs inside the
 
 from __future__ import annotations
 
+import atexit
 import logging
+import math
+import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
-import numpy as np
-import orjson
-import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from learning.labels import LabelChanges
-from learning.model import ANSWERING, TEACHING, ProposalKind
+from learning.overlay_database import OverlayDatabase
+from learning.overlay_entry import pack_vectors
+from learning.overlay_intake import Intake
+from learning.overlay_snapshot import CaptureRule, Nearest, OverlayEntry, OverlayMatch, OverlaySnapshot
+from learning.overlay_table import OverlayTable, snapshot_of
 from learning.vectors import Vectors
+
+__all__ = [
+    "CaptureRule",
+    "Nearest",
+    "OverlayEntry",
+    "OverlayMatch",
+    "OverlayReader",
+    "OverlaySnapshot",
+    "open_reader",
+    "pack_vectors",
+    "snapshot_of",
+]
 
 logger = logging.getLogger(__name__)
 
-VERSION_QUERY = sa.text("SELECT value FROM meta WHERE key = 'overlay_version'")
-# All columns: a bot that is newer than its database must still read what was published before.
-ENTRIES_QUERY = sa.text("SELECT * FROM entries WHERE state = 'published' ORDER BY release, entry_id")
-RETRY_SECONDS = 1.0  # while the database is away, a message must not wait for it again and again
-
-
-@dataclass(frozen=True)
-class CaptureRule:
-    """When a message belongs to a published entry; one rule for the live overlay and for replay.
-
-    An entry is as near as the mean cosine to its `entry_neighbors` nearest examples; what is trained is as near as
-    the mean to the `training_neighbors` nearest training examples. The defaults were measured on CLINC150: see
-    `components.live_overlay.LiveOverlay`.
-    """
-
-    min_similarity: float = 0.5
-    margin: float = 0.0
-    same_text: float = 0.97  # cosine with one example from which a message is that example
-    entry_neighbors: int = 2
-    training_neighbors: int = 5
-
-    def captures(self, entry: float, closest: float, training: float) -> bool:
-        """Decide by the entry's nearness, its closest example, and the nearness of what is trained."""
-        if closest >= self.same_text:
-            return True
-        return entry >= self.min_similarity and entry > training + self.margin
-
-
-@dataclass(frozen=True)
-class OverlayEntry:
-    """A live entry: its fields hold what they hold in a `Proposal` of its kind, but that only teaching has examples."""
-
-    entry_id: str
-    kind: ProposalKind
-    label: str
-    examples: tuple[str, ...]
-    answer: str | None
-    target: str | None = None
-
-
-@dataclass(frozen=True)
-class OverlayMatch:
-    """The entry whose example is nearest to a message; `similarity` is a cosine in -1..1."""
-
-    entry: OverlayEntry
-    similarity: float
-
-
-@dataclass(frozen=True)
-class OverlaySnapshot:
-    """All live entries at one version, the oldest release first.
-
-    `vectors` is (n, d) float32, `owners[i]` the entry of row i; only entries that teach own rows.
-    """
-
-    version: int = 0
-    entries: tuple[OverlayEntry, ...] = ()
-    vectors: Vectors = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
-    owners: Vectors = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-
-    @cached_property
-    def groups(self) -> Vectors:
-        """What rows belong together: for each (n,) the first entry with its label, since a label is taught as one."""
-        first: dict[str, int] = {}
-        for place, entry in enumerate(self.entries):
-            first.setdefault(entry.label, place)
-        places = np.array([first[entry.label] for entry in self.entries], dtype=np.int64)
-        return np.asarray(places[self.owners] if len(self.owners) else self.owners)
-
-    def nearest(self, vector: Vectors) -> OverlayMatch | None:
-        """Return the entry nearest to a unit vector of shape (d,), or None if nothing is live."""
-        if not len(self.owners):
-            return None
-        similarities = self.vectors @ vector
-        row = int(np.argmax(similarities))
-        return OverlayMatch(self.entries[int(self.owners[row])], float(similarities[row]))
-
-    def answer_for(self, utter_action: str) -> str | None:
-        """Return the live answer of a response name such as `utter_learned/loyalty_points`, if any."""
-        return self._answers.get(utter_action)
-
-    @cached_property
-    def changes(self) -> LabelChanges:
-        """What became of the labels that were merged or retired."""
-        return LabelChanges.of(self.entries)
-
-    @property
-    def renamed(self) -> Mapping[str, str]:
-        """The labels that became another one, with what they are now."""
-        return self.changes.renamed
-
-    @property
-    def retired(self) -> frozenset[str]:
-        """The labels that are answered no more."""
-        return self.changes.retired
-
-    @cached_property
-    def _answers(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for entry in self.entries:
-            if entry.kind in ANSWERING and entry.answer is not None:
-                reworded = entry.target if entry.kind is ProposalKind.REWORD else None
-                found[reworded or f"utter_{entry.label}"] = entry.answer
-        return found
-
-
-def pack_vectors(vectors: Vectors) -> bytes:
-    """Return (n, d) vectors as the bytes that `entries.vectors` holds."""
-    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+POLL_VARIABLE = "EVERGREEN_OVERLAY_POLL"  # seconds between two looks; 0 looks with every message
+POLL_SECONDS = 0.2
+FIRST_WAIT = 3.0  # seconds that the first message waits for the first reading; then the trained model answers alone
+RETRY_SECONDS = 1.0  # while the database is away, it is not asked again and again
+REPORT_SECONDS = 5.0  # until a report of broken entries is tried again
+FORK_WAIT = 1.0  # seconds that a fork waits for a look to end
+CLOSE_SECONDS = 2.0  # that the end of the process waits for a look to end
 
 
 class OverlayReader:
-    """Gives the newest snapshot; one cheap version query a call, a full read only after a publication.
+    """Gives the newest snapshot.
+
+    With `poll` seconds a thread looks for what is new and reads that alone; `snapshot()` then answers from memory, in a
+    microsecond. Without, each call looks. While the database cannot be read, the last good snapshot stays live.
 
     Args:
         url: the learning database.
         encode: makes (n, d) unit vectors; used only for entries that another encoder's vectors came with.
         encoder_identity: the encoder whose vectors can be compared with the messages.
+        clock: seconds that only grow.
+        poll: seconds between two looks; 0 for a look with each call, and no thread.
+        table: holds what was read.
 
     """
 
@@ -150,102 +68,214 @@ class OverlayReader:
         encode: Callable[[list[str]], Vectors],
         encoder_identity: str,
         clock: Callable[[], float] = time.monotonic,
+        poll: float = 0.0,
+        table: Callable[[], OverlayTable] = OverlayTable,
     ) -> None:
-        self._engine = sa.create_engine(url, future=True, pool_pre_ping=not url.startswith("sqlite"))
+        self._url = url
         self._encode = encode
         self._identity = encoder_identity
         self._clock = clock
+        self._poll = poll
+        self._make_table = table
         self._snapshot = OverlaySnapshot()
+        self._begin()
+        _follow_forks(self)
+
+    def _begin(self) -> None:
+        """Set up all that belongs to one process."""
+        self._database: OverlayDatabase | None = None
+        self._intake = Intake(self._make_table(), self._encode, self._identity)
+        self._version: int | None = None  # None: nothing was read yet
+        self._refused: dict[str, str] = {}  # experiments and merges that cannot be followed
+        self._reported: dict[str, str] | None = None
+        self._report_at = 0.0
         self._retry_at = 0.0
-        self._dimensions = 0
-        self._lock = threading.Lock()
+        self._is_away = False
+        self._lock = threading.Lock()  # of whoever looks
+        self._starting = threading.Lock()
+        self._holds = False
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._first = threading.Event()
+
+    # --- what the bot asks ---------------------------------------------------------------------
 
     def snapshot(self) -> OverlaySnapshot:
         """Return what is live now; the last good snapshot when the database cannot be read."""
-        with self._lock:
-            if self._clock() < self._retry_at:
-                return self._snapshot
-            try:
-                with self._engine.connect() as connection:
-                    version = int(connection.execute(VERSION_QUERY).scalar() or 0)
-                    if version != self._snapshot.version:
-                        self._snapshot = self._load(connection, version)
-            except (SQLAlchemyError, ValueError) as error:
-                self._retry_at = self._clock() + RETRY_SECONDS
+        if not self._poll:
+            with self._lock:
+                self._look()
+                self._encode_waiting(math.inf)
+                self._report()
+        elif self._thread is None:
+            self._start()
+        return self._snapshot
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._stop.is_set():
+                self._thread = threading.Thread(target=self._run, name="overlay", daemon=True)
+                self._thread.start()
+        # After a fork there is a snapshot already.
+        if not self._snapshot.version:
+            self._first.wait(FIRST_WAIT)
+
+    def close(self) -> None:
+        """End the thread and close the database; what was read last stays."""
+        self._stop.set()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(CLOSE_SECONDS)
+        if self._database is not None and (thread is None or not thread.is_alive()):
+            self._database.close()
+
+    # --- looking -------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Look, again and again; between two looks, do what may wait."""
+        while not self._stop.is_set():
+            due = self._clock() + self._poll
+            with self._lock:
+                self._look()
+                self._first.set()
+                self._encode_waiting(due)
+                self._report()
+                self._index(due)
+            self._stop.wait(max(0.0, due - self._clock()))
+
+    def _index(self, until: float) -> None:
+        try:
+            if self._intake.table.index_some(until - self._clock()):
+                self._snapshot = self._snapshot.with_rows(self._intake.table.rows())
+        except Exception as error:  # an index is a matter of speed: one by one, rows are found as well
+            logger.error("overlay: entries cannot be indexed (%s)", type(error).__name__)
+            self._intake.table.stop_indexing()
+
+    def _look(self) -> None:
+        """Bring the snapshot up to date if there is something new; keep it if that fails, for whatever reason."""
+        if self._clock() < self._retry_at:
+            return
+        try:
+            if self._database is None:
+                self._database = OverlayDatabase(self._url)
+            version = self._database.version()
+            if version != self._version:
+                self._read(self._database, version)
+            if self._is_away:
+                self._is_away = False
+                logger.warning("overlay: the learning database is back, at version %d", version)
+        except Exception as error:  # the bot must answer whatever stands in the database
+            self._retry_at = self._clock() + RETRY_SECONDS
+            if not self._is_away:
+                self._is_away = True
                 logger.warning(
                     "overlay: cannot read the learning database (%s); version %d stays live",
                     type(error).__name__,
                     self._snapshot.version,
                 )
-            return self._snapshot
 
-    def _load(self, connection: sa.engine.Connection, version: int) -> OverlaySnapshot:
-        entries: list[OverlayEntry] = []
-        blocks: list[Vectors] = []
-        for row in connection.execute(ENTRIES_QUERY):
-            try:
-                entry, vectors = self._entry(row)
-            except (ValueError, TypeError, KeyError) as error:
-                # One broken entry must cost its own answer only, never the bot.
-                logger.error(
-                    "overlay: entry %s is broken (%s) and is left out; withdraw or publish it again",
-                    row.entry_id,
-                    error,
-                )
-                continue
-            entries.append(entry)
-            blocks.append(vectors)
-        teaching = [block for block in blocks if len(block)]
-        if not teaching:
-            return _checked(OverlaySnapshot(version, tuple(entries)))
-        owners = np.repeat(np.arange(len(entries)), [len(block) for block in blocks])
-        return _checked(OverlaySnapshot(version, tuple(entries), np.vstack(teaching), owners))
+    def _read(self, database: OverlayDatabase, version: int) -> None:
+        # A version that is lower is another history: a backup was restored.
+        since = self._version if self._version is not None and self._version <= version else None
+        with database.reading(since) as reading:
+            self._intake.take(reading)
+        if not reading.is_complete and reading.published != len(self._intake):
+            # Somebody has written without telling what has changed.
+            with database.reading(None) as reading:
+                self._intake.take(reading)
+        self._refused = dict(reading.refused)
+        self._intake.table = self._intake.table.compacted()
+        self._show(self._intake.table.snapshot(reading.version, reading.experiments))
+        self._version = reading.version
 
-    def _entry(self, row: sa.engine.Row) -> tuple[OverlayEntry, Vectors]:
-        kind = ProposalKind(row.kind)
-        teaches = kind in TEACHING
-        examples = tuple(orjson.loads(row.examples)) if teaches else ()
-        entry = OverlayEntry(row.entry_id, kind, row.label, examples, row.answer, row._mapping.get("target"))
-        _check(entry)
-        if not teaches:
-            return entry, np.empty((0, 0), dtype=np.float32)
-        vectors = self._stored_vectors(row, len(examples))
-        return entry, self._encode(list(examples)) if vectors is None else vectors
+    def _encode_waiting(self, until: float) -> None:
+        """Make vectors for entries that lack them, as many as the time allows, and show these entries."""
+        if not self._intake.waits:
+            return
+        while self._intake.waits and self._clock() < until and not self._stop.is_set():
+            self._intake.encode_some()
+        self._show(self._intake.table.snapshot(self._snapshot.version, self._snapshot.experiments))
 
-    def _stored_vectors(self, row: sa.engine.Row, count: int) -> Vectors | None:
-        """Return the vectors that came with the entry, None if they are another encoder's or damaged."""
-        if row.encoder != self._identity or not row.vectors:
-            return None
-        self._dimensions = self._dimensions or int(self._encode([""]).shape[1])
-        if len(row.vectors) != count * self._dimensions * np.dtype("<f4").itemsize:
-            return None
-        vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(count, self._dimensions)
-        return vectors if np.isfinite(vectors).all() else None
+    # --- showing -------------------------------------------------------------------------------
 
+    def _show(self, snapshot: OverlaySnapshot) -> None:
+        """Make a snapshot the one that messages see, with all that it works out once."""
+        for entry_id in snapshot.changes.refused:
+            logger.error(
+                "overlay: entry %s merges labels in a circle and is left out; withdraw it or the merge before it",
+                entry_id,
+            )
+            self._refused[entry_id] = "it merges labels in a circle"
+        snapshot.wordings  # noqa: B018  # here, not with a message
+        self._snapshot = snapshot
 
-def _check(entry: OverlayEntry) -> None:
-    """Raise `ValueError` if the entry lacks what its kind needs."""
-    if not entry.label:
-        raise ValueError("it has no label")
-    if entry.kind in TEACHING and not (entry.examples and all(isinstance(text, str) for text in entry.examples)):
-        raise ValueError("it has no examples")
-    if entry.kind in ANSWERING and not entry.answer:
-        raise ValueError("it has no answer")
-    if entry.kind in (ProposalKind.REWORD, ProposalKind.MERGE) and not entry.target:
-        raise ValueError("it has no target")
+    def _report(self) -> None:
+        """Tell the learning database which entries are left out, if it lets us; the bot goes on in any case."""
+        broken = {**self._intake.broken, **self._refused}
+        if broken == self._reported or self._is_away or self._database is None or self._clock() < self._report_at:
+            return
+        try:
+            self._database.report(broken, self._reported)
+            self._reported = broken
+        except (SQLAlchemyError, ValueError, TypeError):
+            self._reported = None
+            self._report_at = self._clock() + REPORT_SECONDS
 
+    # --- forks ---------------------------------------------------------------------------------
 
-def _checked(snapshot: OverlaySnapshot) -> OverlaySnapshot:
-    """Return the snapshot with its changes worked out, after a word about those that cannot be followed."""
-    for entry_id in snapshot.changes.refused:
-        logger.error(
-            "overlay: entry %s merges labels in a circle and is left out; withdraw it or the merge before it", entry_id
-        )
-    return snapshot
+    def before_fork(self) -> None:
+        """Wait until the thread is at rest: a child would inherit whatever it holds, for ever."""
+        self._holds = self._lock.acquire(timeout=FORK_WAIT)
+
+    def after_fork(self, is_child: bool) -> None:
+        """Let the thread go on; a child begins anew, with its parent's memory but none of its threads and sockets."""
+        if not is_child:
+            if self._holds:
+                self._lock.release()
+            return
+        database = self._database
+        self._snapshot = self._snapshot.without_index()
+        self._begin()
+        if database is not None:
+            database.leave_to_parent()
 
 
 def open_reader(encode: Callable[[list[str]], Vectors], encoder_identity: str) -> OverlayReader:
-    """Return a reader of the learning database that `learning.yml` and the environment name."""
+    """Return a reader of the learning database that `learning.yml` and the environment name, closed at the end."""
     from learning.settings import load_settings
 
-    return OverlayReader(load_settings().store.url, encode, encoder_identity)
+    reader = OverlayReader(load_settings().store.url, encode, encoder_identity, poll=_poll_seconds(os.environ))
+    atexit.register(reader.close)
+    return reader
+
+
+def _poll_seconds(environ: Mapping[str, str]) -> float:
+    try:
+        seconds = float(environ.get(POLL_VARIABLE, POLL_SECONDS))
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 3600:
+        logger.warning("overlay: %s is no number of seconds; %s is used", POLL_VARIABLE, POLL_SECONDS)
+        return POLL_SECONDS
+    return seconds
+
+
+_readers: weakref.WeakSet[OverlayReader] = weakref.WeakSet()
+_follows_forks = threading.Event()
+
+
+def _follow_forks(reader: OverlayReader) -> None:
+    """Have a reader begin anew wherever this process is forked."""
+    _readers.add(reader)
+    if not _follows_forks.is_set():
+        _follows_forks.set()
+        os.register_at_fork(
+            before=lambda: _at_fork(OverlayReader.before_fork),
+            after_in_parent=lambda: _at_fork(lambda reader: reader.after_fork(is_child=False)),
+            after_in_child=lambda: _at_fork(lambda reader: reader.after_fork(is_child=True)),
+        )
+
+
+def _at_fork(step: Callable[[OverlayReader], None]) -> None:
+    for reader in list(_readers):
+        step(reader)

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from learning.model import (
     AgentAnswer,
     Answer,
-    AnswerCounts,
     AuditRow,
     Change,
+    DayOfSender,
     Decision,
     DeployedModel,
     Entry,
@@ -33,7 +33,10 @@ from learning.model import (
     Prediction,
     Proposal,
     ProposalState,
+    PullComment,
     PullRequest,
+    PullSeen,
+    Quarantined,
     Regrouping,
     Release,
     ReleaseKind,
@@ -142,6 +145,73 @@ class ReviewHost(Protocol):
 
     def propose(self, files: Mapping[str, str], message: str) -> str | None:
         """Make `files` (path -> text) the content of `data/learned/`; return the commit, None if unchanged."""
+        ...
+
+
+class PullRequestHost(Protocol):
+    """Where proposals are offered as pull requests: a plain git remote, GitHub or GitLab.
+
+    Files are named as in `data/learned/`. Every method may raise `HostError`, and can be called again after it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What names of its people begin with in the records, such as `github`."""
+        ...
+
+    def refresh(self) -> None:
+        """Look anew; what is told afterwards is not older than this call."""
+        ...
+
+    def base(self) -> str:
+        """Return the commit that pull requests are to be merged into."""
+        ...
+
+    def read(self, commit: str, names: Collection[str]) -> dict[str, str]:
+        """Return the texts of those files that exist in a commit."""
+        ...
+
+    def tip(self, branch: str) -> str:
+        """Return the newest commit of a branch, empty without one."""
+        ...
+
+    def write(self, branch: str, files: Mapping[str, str | None], message: str, body: str) -> str:
+        """Commit `files` (None: without it) on a branch, which starts at the base; return its tip.
+
+        Nothing is committed where all is so already. `body` is for hosts that have no other place for it.
+        """
+        ...
+
+    def open(self, branch: str, title: str, body: str, since: datetime) -> tuple[int | None, str]:
+        """Return number and address of the pull request of a branch; one made after `since` is not made again."""
+        ...
+
+    def look(self, pull: PullRequest) -> PullSeen:
+        """Return what became of a pull request."""
+        ...
+
+    def describe(self, pull: PullRequest, title: str, body: str) -> None:
+        """Give it another title and text."""
+        ...
+
+    def comments(self, pull: PullRequest) -> list[PullComment]:
+        """Return what people said of it, the oldest first."""
+        ...
+
+    def comment(self, pull: PullRequest, text: str) -> None:
+        """Say something about it, where that can be said."""
+        ...
+
+    def labeled_by(self, pull: PullRequest, label: str) -> str:
+        """Return who has put a label on it, empty if that is not told."""
+        ...
+
+    def unlabel(self, pull: PullRequest, label: str) -> None:
+        """Take a label off."""
+        ...
+
+    def close(self, pull: PullRequest) -> None:
+        """Close it unmerged and delete its branch; nothing happens where both is done."""
         ...
 
 
@@ -257,7 +327,13 @@ class ProposalStore(Protocol):
     def save_decision(self, before: Proposal, after: Proposal, decision: Decision) -> None: ...
     def decisions(self) -> list[Decision]: ...
     def decisions_about(self, proposal_id: str) -> list[Decision]: ...
-    def save_undo(self, before: Proposal, after: Proposal, decision: Decision, entries: Sequence[Entry]) -> None: ...
+    def save_undo(
+        self,
+        before: Proposal,
+        after: Proposal,
+        decision: Decision,
+        choose: Callable[[Sequence[Entry]], Sequence[Change]],
+    ) -> Release | None: ...
     def assign(self, proposal: Proposal, assignee: str | None, who: str, at: datetime) -> None: ...
     def second_readings(self) -> list[SecondReading]: ...
     def save_second_reading(self, reading: SecondReading) -> None: ...
@@ -279,31 +355,35 @@ class ReleaseStore(Protocol):
         at: datetime,
         decided: tuple[Proposal, Decision] | None = None,
         check: Callable[[Sequence[Entry]], None] | None = None,
+        rollout: Rollout | None = None,
     ) -> Release: ...
     def release(
         self,
         what: ReleaseKind,
-        changes: Sequence[Change],
+        changes: Sequence[Change] | Callable[[Sequence[Entry]], Sequence[Change]],
         who: str,
         at: datetime,
         reason: str = "",
         undoes: int | None = None,
         check: Callable[[Sequence[Entry]], None] | None = None,
+        rollouts: Sequence[Rollout] = (),
+        back_to: int | None = None,
     ) -> Release: ...
     def move_entry(self, entry: Entry, to: ProposalState, who: str, what: str, reason: str, at: datetime) -> None: ...
     def entries(self, *states: ProposalState) -> list[Entry]: ...
     def releases(self) -> list[Release]: ...
     def mark_committed(self, commit: str) -> None: ...
     def overlay_version(self) -> int: ...
+    def quarantined(self) -> list[Quarantined]: ...
 
 
 class RolloutStore(Protocol):
     """How far entries have come, and what their answers led to."""
 
     def rollouts(self) -> list[Rollout]: ...
-    def save_rollout(self, rollout: Rollout) -> None: ...
+    def save_rollout(self, rollout: Rollout, what: str, who: str, reason: str, at: datetime) -> None: ...
     def exposures(self, subject: str, since: datetime | None = None) -> list[Exposure]: ...
-    def answer_counts(self, since: datetime, until: datetime) -> AnswerCounts: ...
+    def answers_since(self, since: datetime) -> list[DayOfSender]: ...
 
 
 class ExperimentStore(Protocol):
@@ -327,6 +407,9 @@ class ModelStore(Protocol):
 
     def deployed_models(self) -> list[DeployedModel]: ...
     def save_deployed_model(self, model: DeployedModel) -> None: ...
+    def running_model(self) -> str: ...
+    def settle_model(self, running: str, who: str, at: datetime, reason: str = "") -> tuple[list[str], list[str]]: ...
+    def absorb(self, entries: Sequence[tuple[Entry, str]], model: str, who: str, at: datetime) -> list[str]: ...
 
 
 class LearningStore(
@@ -360,5 +443,18 @@ class LearningStore(
     def spent(self, day: str) -> int: ...
     def spend(self, day: str, tokens: int) -> None: ...
     def last_run(self, job: str) -> Mapping[str, Any] | None: ...
+    def audit_end(self) -> tuple[int, str | None]: ...
+    def read_audit(
+        self,
+        *,
+        item: str = "",
+        who: str = "",
+        what: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[AuditRow]: ...
     def audit_rows(self) -> list[AuditRow]: ...
     def verify_audit(self) -> list[str]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,17 +11,20 @@ from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from learning.labels import CHANGE_KEY
-from learning.model import TEACHING, Entry, Proposal, ProposalKind, content_id
+from learning.model import ANSWERING, TEACHING, Entry, Proposal, ProposalKind, content_id
 from learning.texts import clean_example
 
 # The dash is no ornament: in a file of ASCII alone Rasa would take `\\u000a` in somebody's text for a line break.
 MOST_NAME = 120  # bytes of a file's name that are its label; file systems allow 255, and letters have up to four
+FILE_NAME = re.compile(r"entry-.*-([0-9a-f]{16})\.yml", re.DOTALL)
 HEADER = "# Written by publishing — change it in review, not here.\n"
 
 
 def entry_id(proposal: Proposal) -> str:
-    """Return the id of the entry that publishing `proposal` makes."""
-    return content_id("entry", proposal.proposal_id)
+    """Return the id of the entry that publishing `proposal` makes, as it was decided: other content, another entry."""
+    answer = proposal.answer if proposal.kind in ANSWERING else None
+    said = (proposal.kind.value, proposal.label, proposal.target, answer)
+    return content_id("entry", proposal.proposal_id, *said, len(proposal.examples), *proposal.examples)
 
 
 def render_entry(entry: Entry) -> str:
@@ -62,10 +66,19 @@ def _change(entry: Entry) -> dict[str, object]:
 
 def render_files(entries: Sequence[Entry]) -> Mapping[str, str]:
     """Return the file of each entry by name; one file an entry, so that changes never conflict."""
-    return {_file_name(entry): render_entry(entry) for entry in entries}
+    return {file_name(entry): render_entry(entry) for entry in entries}
 
 
-def _file_name(entry: Entry) -> str:
-    """Return the name of an entry's file: its label for people, cut if it is long, and its id."""
+def file_name(entry: Entry) -> str:
+    """Return the name of an entry's file: its label for people, cut if it is long, and its proposal's id.
+
+    A proposal has one live entry at most, and its file keeps its name whatever is edited but the label.
+    """
     label = entry.label.replace("/", "-").encode()[:MOST_NAME].decode(errors="ignore")
-    return f"entry-{label}-{entry.entry_id}.yml"
+    return f"entry-{label}-{entry.proposal_id}.yml"
+
+
+def proposal_of(name: str) -> str | None:
+    """Return the id of the proposal that a file of `data/learned/` came from, None if the name is none of those."""
+    found = FILE_NAME.fullmatch(name)
+    return found.group(1) if found else None

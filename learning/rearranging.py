@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from learning.errors import ReviewError
+from learning.fitting import read_labels
 from learning.gaps import existing_gap_id
 from learning.grouping import judge_gaps, read_known
 from learning.kept_vectors import KeptVectors
@@ -35,7 +36,6 @@ from learning.model import (
 from learning.proposing import write_proposals
 from learning.regroup import divide, divide_in_two, folded, people, rows_saying, without
 from learning.review import move, round_id
-from learning.reviewing import read_labels
 from learning.vectors import Vectors
 
 PENDING, SUPERSEDED = ProposalState.PENDING, ProposalState.SUPERSEDED

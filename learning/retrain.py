@@ -9,15 +9,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from learning.branch import for_everybody
 from learning.errors import BotServerError
 from learning.evaluate import Comparison, compare, evaluate, understood
 from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
-from learning.model import FALLBACK_INTENT, TEACHING, Entry, Example, Prediction, ProposalKind, ProposalState
-from learning.pipeline import LIVE, learned_files
+from learning.model import (
+    FALLBACK_INTENT,
+    LIVE,
+    TEACHING,
+    DeployedModel,
+    Entry,
+    Example,
+    Prediction,
+    ProposalKind,
+    ProposalState,
+)
 from learning.ports import BotServer, NluRunner
+from learning.publish import render_files
+from learning.running_model import forget_old_models, reconcile, settle
 
 WORK = Path("var/training")
+WHO = "retrain"  # in the audit log
 CHECKED = 500  # newest messages of a gap that the new model must understand
 
 
@@ -38,6 +51,9 @@ def retrain(
 
     A model that fails the gate is kept for inspection under `var/training/` and never deployed.
 
+    Before anything else the overlay is brought in line with the model that runs. New texts of responses are not
+    trained: the overlay says them, so that they can be taken back at once.
+
     Raises:
         TrainingError: training failed or a model cannot be loaded.
         BotServerError: the server is down or refuses the new model; the old one goes on running.
@@ -47,13 +63,16 @@ def retrain(
     loop.project.check()
     started = loop.now()
     champion = server.running_model()
-    entries = loop.store.entries(ProposalState.PUBLISHED)
+    reconcile(loop, server)
+    live = for_everybody(loop.store.entries(*LIVE))
+    taught = [entry for entry in live if entry.kind is not ProposalKind.REWORD]
+    entries = [entry for entry in live if entry.state is ProposalState.PUBLISHED]
     # Both models are measured by what the bot answers today: the hold-out was labelled before labels were merged.
     changes = LabelChanges.of(loop.store.entries(*LIVE))
     holdout = renamed(loop.project.holdout(), changes)
     work = loop.settings.path(str(WORK)) / _stamp(started)
     say(f"training with {len(entries)} published entries")
-    data = loop.project.assemble(work / "data", learned_files(loop))
+    data = loop.project.assemble(work / "data", render_files(taught))
     challenger = work / f"evergreen-{_stamp(started)}.tar.gz"
     nlu.train(data, challenger)
     say(f"comparing with {champion.name} on {len(holdout)} held-out messages")
@@ -68,9 +87,10 @@ def retrain(
         loop.store.record_run("retrain", started, loop.now(), "blocked", summary)
         return RetrainReport(comparison, None)
     say("swapping the running model")
-    model = _deploy(challenger, loop.settings.path(loop.settings.project.models), server)
+    model = _deploy(loop, challenger, champion.name, [entry.entry_id for entry in taught], server)
     say("checking what the new model answers by itself")
     absorbed, kept = absorb(loop, nlu, model, entries)
+    forget_old_models(loop)
     shutil.rmtree(work)
     done: dict[str, object] = {"gate": comparison.reason, "model": model.name, "absorbed": len(absorbed)}
     loop.store.record_run("retrain", started, loop.now(), "ok", done)
@@ -83,9 +103,6 @@ def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tup
     A model that was trained on a handful of examples understands just these, and little else that means the same: the
     label's entries stay until there are enough.
     """
-    # Training takes minutes: what was withdrawn meanwhile is no longer there to be absorbed.
-    live = {entry.entry_id for entry in loop.store.entries(ProposalState.PUBLISHED)}
-    entries = [entry for entry in entries if entry.entry_id in live]
     gap_of = {proposal.proposal_id: proposal.gap_id for proposal in loop.store.proposals()}
     taught = [item for item in loop.store.entries(*LIVE) if item.kind in TEACHING]
     learned = [Example(text, item.label) for item in taught for text in item.examples]
@@ -95,18 +112,18 @@ def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tup
     texts_of = {entry.entry_id: _messages(loop, entry, gap_of.get(entry.proposal_id, ""), trained) for entry in entries}
     flat = [text for entry in entries for text in texts_of[entry.entry_id]]
     predictions = iter(nlu.predict(model, flat) if flat else ())
-    absorbed: list[Entry] = []
-    kept: list[Entry] = []
+    found_out: list[tuple[Entry, str]] = []
     for entry in entries:
         found = [next(predictions) for _ in texts_of[entry.entry_id]]
         few = entry.kind in TEACHING and examples[entry.label] < loop.settings.retrain.absorb_examples
         reason = None if few else _absorbed_because(entry, found, loop.settings.retrain.absorb_share)
-        if reason is None:
-            kept.append(entry)
-            continue
-        loop.store.move_entry(entry, ProposalState.ABSORBED, "retrain", "absorb", f"{model.name} {reason}", loop.now())
-        absorbed.append(entry)
-    return absorbed, kept
+        if reason is not None:
+            found_out.append((entry, reason))
+    taken = set(loop.store.absorb(found_out, model.name, WHO, loop.now()))
+    # What was withdrawn while it was trained is neither.
+    live = {entry.entry_id for entry in loop.store.entries(ProposalState.PUBLISHED)}
+    absorbed = [entry for entry, _ in found_out if entry.entry_id in taken]
+    return absorbed, [entry for entry in entries if entry.entry_id in live]
 
 
 def _messages(loop: Loop, entry: Entry, gap_id: str, trained: Sequence[Example]) -> list[str]:
@@ -141,10 +158,16 @@ def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Pre
     return [replace(item, label=changes.now(item.label) or FALLBACK_INTENT) for item in predictions]
 
 
-def _deploy(challenger: Path, models: Path, server: BotServer) -> Path:
-    """Put the model where a restarted server finds it, and make the running one load it."""
+def _deploy(loop: Loop, challenger: Path, champion: str, taught: Sequence[str], server: BotServer) -> Path:
+    """Put the model where a restarted server finds it, make the running one load it, and note that it runs.
+
+    What it was trained with is written down before it runs: whatever is interrupted after that, `reconcile` knows it.
+    """
+    models = loop.settings.path(loop.settings.project.models)
     models.mkdir(parents=True, exist_ok=True)
     model = models / challenger.name
+    at = loop.now()
+    loop.store.save_deployed_model(DeployedModel(model.name, at, champion, rolled_back_at=at, taught=tuple(taught)))
     shutil.copy2(challenger, model.with_suffix(".part"))
     model.with_suffix(".part").replace(model)
     try:
@@ -153,6 +176,7 @@ def _deploy(challenger: Path, models: Path, server: BotServer) -> Path:
         # A server that restarts takes the newest model in the folder: it must not be one that was refused.
         model.unlink(missing_ok=True)
         raise
+    settle(loop, model.name, WHO, "passed the gate")
     return model
 
 

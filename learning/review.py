@@ -36,7 +36,7 @@ MOVES: Mapping[State, frozenset[State]] = {
     State.PUBLISHED: frozenset({State.ABSORBED, State.WITHDRAWN, State.PENDING}),
     State.ABSORBED: frozenset({State.PUBLISHED, State.WITHDRAWN}),  # back when its model is rolled back
     State.REJECTED: frozenset({State.PENDING}),
-    State.WITHDRAWN: frozenset({State.PENDING}),
+    State.WITHDRAWN: frozenset({State.PENDING, State.PUBLISHED, State.ABSORBED}),  # restored
     State.SUPERSEDED: frozenset({State.PENDING}),  # when its gap has turns again
 }
 STATE_AFTER: Mapping[Action, State] = {
@@ -222,7 +222,7 @@ def _check_publishable(proposal: Proposal, item: str) -> None:
     if proposal.kind in TEACHING and not proposal.examples:
         raise ReviewError("has no examples with words in them", item, "add at least one with `review edit --example`")
     if proposal.kind in ANSWERING:
-        _check_answer(proposal.answer or "", item)
+        check_sayable(proposal.answer or "", item)
     if proposal.kind is ProposalKind.ANSWER and not LEARNED_KEY.fullmatch(proposal.label):
         raise ReviewError(
             f"has the name {proposal.label!r}",
@@ -241,7 +241,8 @@ def is_unsayable(char: str) -> bool:
     return unicodedata.category(char) in UNSAYABLE and char not in SAYABLE
 
 
-def _check_answer(answer: str, item: str) -> None:
+def check_sayable(answer: str, item: str) -> None:
+    """Raise `ReviewError` about `item` if an answer is none, or one that Rasa or a browser would not show as it is."""
     if not answer.strip():
         raise ReviewError(
             "has no answer yet: nothing in the knowledge articles fits", item, 'approve it with --answer "..."'

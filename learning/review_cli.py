@@ -16,13 +16,14 @@ from learning.errors import ReviewError
 from learning.evidence import read_evidence
 from learning.evidence_view import show_evidence
 from learning.loop import Loop
-from learning.model import ANSWERING, TEACHING, Action, Decision, Proposal, ProposalKind
+from learning.model import ANSWERING, EVERYBODY, TEACHING, Action, Decision, Proposal, ProposalKind
 from learning.review import OPEN_STATES, HasChanged, already_decided, content_mark
 from learning.review_bulk_cli import bulk, undo_bulk
 from learning.review_options import AS_JSON, ID, app_of, branch_json
 from learning.review_options import WHO as WHO
 from learning.review_options import print_branch as print_branch  # `withdraw` takes and says the same
 from learning.review_regroup_cli import merge, move_example, split
+from learning.rollout_steps import Schedule, check_schedule, read_steps
 from learning.second_cli import agreement, second_cli
 
 MARK = 8  # characters of a mark that are shown, and at least wanted
@@ -32,6 +33,12 @@ SEEN = typer.Option(
     show_default=False,
     help="The mark that `review show` printed: refused if the proposal has changed since.",
 )
+ROLLOUT = typer.Option(
+    None,
+    show_default=False,
+    help="Percentages of the users that get it one after the other, such as 5,25,50,100; else as learning.yml says.",
+)
+HOURS = typer.Option(None, show_default=False, help="Hours from one of them to the next.")
 review_cli = typer.Typer(
     pretty_exceptions_enable=False, help="Look at proposals and decide about them.", no_args_is_help=True
 )
@@ -100,13 +107,16 @@ def approve(
         help="Name of a new question, such as loyalty_points; of a merge, the label that stays.",
     ),
     seen: Optional[str] = SEEN,
+    rollout: Optional[str] = ROLLOUT,
+    hours: Optional[float] = HOURS,
     who: Optional[str] = WHO,
     json: bool = AS_JSON,
 ) -> None:
     """Approve a proposal; it is live with the next message."""
     found = app_of(ctx).loop.store.proposal(proposal)
     _check_seen(found, seen)
-    _decide(ctx, _approval(found, who, answer, _label(found, name), None), json)
+    schedule = _schedule(ctx, rollout, hours)
+    _decide(ctx, _approval(found, who, answer, _label(found, name), None), json, schedule)
 
 
 @review_cli.command()
@@ -126,10 +136,13 @@ def edit(
         None, show_default=False, help="An example to leave out, as shown; repeat it."
     ),
     seen: Optional[str] = SEEN,
+    rollout: Optional[str] = ROLLOUT,
+    hours: Optional[float] = HOURS,
     who: Optional[str] = WHO,
     json: bool = AS_JSON,
 ) -> None:
     """Change a proposal and approve it so; without options it opens your $EDITOR."""
+    schedule = _schedule(ctx, rollout, hours)
     store = app_of(ctx).loop.store
     found = store.proposal(proposal)
     if found.state not in OPEN_STATES:  # nobody types for nothing
@@ -144,7 +157,7 @@ def edit(
     label = _label(found, name)
     if not (answer or name or example or drop):
         label, answer, examples = _edit_in_editor(found)
-    _decide(ctx, _approval(found, who, answer, label, examples), json)
+    _decide(ctx, _approval(found, who, answer, label, examples), json, schedule)
 
 
 @review_cli.command()
@@ -225,22 +238,33 @@ def assign(
 # --- decisions ------------------------------------------------------------------------------------
 
 
-def _decide(ctx: typer.Context, decision: Decision, json: bool) -> None:
+def _schedule(ctx: typer.Context, rollout: Optional[str], hours: Optional[float]) -> Optional[Schedule]:
+    """Return how somebody wants an entry to reach its users, None for what the settings say."""
+    if rollout is None and hours is None:
+        return None
+    settings = app_of(ctx).settings.rollout
+    steps = settings.steps if rollout is None else read_steps(rollout)
+    return check_schedule(Schedule(steps, settings.hours if hours is None else hours))
+
+
+def _decide(ctx: typer.Context, decision: Decision, json: bool, schedule: Optional[Schedule] = None) -> None:
     app = app_of(ctx)
     before = app.loop.store.proposal(decision.proposal_id)
-    release = pipeline.review(app.loop, decision)
+    release = pipeline.review(app.loop, decision, schedule=schedule)
     after = app.loop.store.proposal(before.proposal_id)
     notes = reviewing.notes_on(app.loop, decision)
     changes_files = release is not None or before.state in pipeline.LIVE
     commit, problem = pipeline.try_branch(app.loop) if changes_files else (None, None)
-    entry = next((one for one in app.loop.store.entries() if one.proposal_id == after.proposal_id), None)
+    live = app.loop.store.entries(*pipeline.LIVE)
+    entry = next((one for one in live if one.proposal_id == after.proposal_id), None)
     if json:
         outcome = {"proposal": after, "release": release, "entry": entry if release else None, "notes": notes}
         console.print_json({**outcome, **branch_json(commit, problem)})
         return
     if release is not None and entry is not None:
         done = RELEASED.get(entry.kind, "{label} is live").format(label=entry.label, target=entry.target)
-        console.out.print(f"Release {release.number}: {escape(done)}.")
+        whom = "" if entry.share == EVERYBODY else f" for {entry.share} % of the users"
+        console.out.print(f"Release {release.number}: {escape(done)}{whom}.")
     else:
         gone = " What was live of it is withdrawn." if before.state in pipeline.LIVE else ""
         console.out.print(f"{after.proposal_id[:8]} ({escape(after.label)}) is {after.state.value}.{gone}")

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from learning.answer_checks import check as check_answer
-from learning.current_answers import answers_over, current_answers
-from learning.errors import EvergreenError, NotFound, ReviewError, StoreError
-from learning.labels import LabelChanges
+from learning.current_answers import current_answers
+from learning.errors import EvergreenError, ReviewError, StoreError
+from learning.fitting import Known, check_fits, fits, read_labels, trained_labels
 from learning.loop import Loop
 from learning.model import (
-    POLICY,
+    LIVE,
     TEACHING,
     Action,
-    Answer,
+    Change,
     Decision,
     Entry,
     Proposal,
@@ -23,7 +23,9 @@ from learning.model import (
     ProposalState,
     Release,
 )
-from learning.publish import entry_id, render_files
+from learning.names import check_name
+from learning.publish import entry_id
+from learning.releasing import take_back
 from learning.review import (
     APPROVING,
     MOVES,
@@ -37,22 +39,25 @@ from learning.review import (
     effective,
     move,
 )
+from learning.rollout_steps import Schedule, first_step
 from learning.texts import PLACEHOLDER
 from learning.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
-LIVE = (ProposalState.PUBLISHED, ProposalState.ABSORBED)
 UNPUBLISHED = (ProposalState.APPROVED, ProposalState.EDITED)
 
 
-def review(loop: Loop, decision: Decision, judged: Proposal | None = None) -> Release | None:
+def review(
+    loop: Loop, decision: Decision, judged: Proposal | None = None, schedule: Schedule | None = None
+) -> Release | None:
     """Record a decision and, if it approves, publish at once; return the release.
 
     Args:
         loop: the loop.
         decision: the decision.
         judged: the proposal as a policy judged it: it must not have changed since, in any way. People decide without.
+        schedule: how what is approved reaches its users; without, as the settings say.
 
     Raises:
         AlreadyDecided: somebody else decided first; the message says who, what and when.
@@ -66,7 +71,7 @@ def review(loop: Loop, decision: Decision, judged: Proposal | None = None) -> Re
     _check_seen(before, decision)
     decision = adding_to_known(loop, before, replace(decision, proposal_id=before.proposal_id))
     try:
-        return _carry_out(loop, before, decision)
+        return _carry_out(loop, before, decision, schedule)
     except (ReviewError, StoreError) as error:
         present = loop.store.proposal(before.proposal_id)
         if STATE_AFTER[decision.action] not in MOVES[present.state] and decision.action is not Action.UNDO:
@@ -84,14 +89,6 @@ def would_do(loop: Loop, decision: Decision) -> None:
     after = decide(before, decision)
     if decision.action in APPROVING:
         check_fits(loop, after)
-
-
-def check_name(who: str) -> None:
-    """Raise `ReviewError` if a person goes by a policy's name: a sweep would take back what they approved."""
-    if who.startswith(POLICY):
-        raise ReviewError(
-            f"begins with {POLICY}, as only automatic decisions do", f"name {who!r}", "give your own name"
-        )
 
 
 def _check_seen(proposal: Proposal, decision: Decision) -> None:
@@ -130,7 +127,7 @@ def assign(loop: Loop, prefix: str, assignee: str | None, who: str) -> Proposal:
     return loop.store.proposal(proposal.proposal_id)
 
 
-def _carry_out(loop: Loop, before: Proposal, decision: Decision) -> Release | None:
+def _carry_out(loop: Loop, before: Proposal, decision: Decision, schedule: Schedule | None) -> Release | None:
     after = decide(before, decision)
     if decision.action is Action.UNDO:
         _undo(loop, before, after, decision)
@@ -138,12 +135,18 @@ def _carry_out(loop: Loop, before: Proposal, decision: Decision) -> Release | No
     if decision.action in APPROVING:
         if decision.examples is not None:
             decision = replace(decision, examples=after.examples)
-        return publish(loop, after, decision.who, (before, decision))
+        return publish(loop, after, decision.who, (before, decision), schedule)
     loop.store.save_decision(before, after, decision)
     return None
 
 
-def publish(loop: Loop, approved: Proposal, who: str, decided: tuple[Proposal, Decision] | None = None) -> Release:
+def publish(
+    loop: Loop,
+    approved: Proposal,
+    who: str,
+    decided: tuple[Proposal, Decision] | None = None,
+    schedule: Schedule | None = None,
+) -> Release:
     """Make an approved proposal live, as it was decided: running bots answer it with their next message.
 
     With `decided`, the suggestion and the decision, the decision is recorded with the release: both are, or neither.
@@ -156,19 +159,21 @@ def publish(loop: Loop, approved: Proposal, who: str, decided: tuple[Proposal, D
 
     """
     live = move(approved, ProposalState.PUBLISHED)
-    project = _Project.read(loop, live.kind)
-    _check_fits(live, project, loop.store.entries(*LIVE))
+    project, item = Known.read(loop, {live.kind}), f"proposal {live.proposal_id}"
+    fits(live, item, project, loop.store.entries(*LIVE))
     vectors = _taught(loop, live)  # takes seconds in a cold process
+    made, at = entry_id(live), loop.now()
     return loop.store.publish(
         approved,
         live,
-        entry_id(live),
+        made,
         vectors,
         loop.encoder.identity,
         who,
-        loop.now(),
+        at,
         decided,
-        lambda entries: _check_fits(live, project, entries),
+        lambda entries: fits(live, item, project, entries),
+        first_step(made, loop.settings.rollout, at, schedule),
     )
 
 
@@ -209,144 +214,13 @@ def _undo(loop: Loop, before: Proposal, after: Proposal, decision: Decision) -> 
                 f"proposal {before.proposal_id}",
                 "decide about that one first",
             )
-    live = loop.store.entries(*LIVE)
-    own = [entry for entry in live if entry.proposal_id == before.proposal_id]
-    hanging = [other for entry in own for other in hanging_on(loop, entry, live)]
-    loop.store.save_undo(before, after, decision, [*hanging, *own])
+    trained = trained_labels(loop)
 
+    def choose(live: Sequence[Entry]) -> list[Change]:
+        own = [entry for entry in live if entry.proposal_id == before.proposal_id]
+        return take_back(own, live, trained)
 
-def withdraw(loop: Loop, prefix: str, who: str, reason: str) -> str:
-    """Take an entry back: its examples, its answer and its file; return its label."""
-    check_name(who)
-    live = loop.store.entries(*LIVE)
-    entries = [entry for entry in live if prefix and entry.entry_id.startswith(prefix)]
-    if len(entries) != 1:
-        raise NotFound(
-            f"fits {len(entries)} published entries", f"id {prefix!r}", "take an id from `python -m learning status`"
-        )
-    chosen = entries[0]
-    for entry in (*hanging_on(loop, chosen, live), chosen):
-        loop.store.move_entry(entry, ProposalState.WITHDRAWN, who, "withdraw", reason, loop.now())
-    return chosen.label
-
-
-def hanging_on(loop: Loop, entry: Entry, live: Sequence[Entry]) -> list[Entry]:
-    """Return what is live about a label and goes with its answer: more words for it would answer nothing."""
-    if entry.kind is not ProposalKind.ANSWER or entry.label in _trained(loop):
-        return []
-    others = [other for other in live if other.entry_id != entry.entry_id]
-    return [
-        other
-        for other in others
-        if entry.label == other.label or (other.kind is ProposalKind.MERGE and entry.label == other.target)
-    ]
-
-
-# --- the review branch ----------------------------------------------------------------------------
-
-
-def write_branch(loop: Loop) -> str | None:
-    """Bring the review branch to what is published; return the new commit, None if it was up to date."""
-    waiting = [release for release in loop.store.releases() if release.commit is None]
-    numbers = ", ".join(str(release.number) for release in reversed(waiting))
-    message = f"Learn from conversations: release {numbers}" if waiting else "Bring learned answers up to date"
-    commit = loop.host.propose(learned_files(loop), message)
-    if commit:
-        loop.store.mark_committed(commit)
-    return commit
-
-
-def try_branch(loop: Loop) -> tuple[str | None, EvergreenError | None]:
-    """Write the branch and return (commit, problem); what is live stays so if git fails, and `publish` tries again."""
-    try:
-        return write_branch(loop), None
-    except EvergreenError as error:
-        return None, error
-
-
-def learned_files(loop: Loop) -> dict[str, str]:
-    """Return what `data/learned/` should hold: one file for each entry that is live or absorbed."""
-    return dict(render_files(loop.store.entries(*LIVE)))
-
-
-# --- what fits what is live -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The labels that the bot has an answer for, and those among them that were retired or merged away."""
-
-    answered: frozenset[str]
-    gone: frozenset[str]
-
-    @property
-    def known(self) -> frozenset[str]:
-        """The labels that the bot gives its messages now."""
-        return self.answered - self.gone
-
-
-def read_labels(loop: Loop) -> Labels:
-    """Return the labels as they are now: what is trained, and what went live over it."""
-    return _labels(_trained(loop), loop.store.entries(*LIVE))
-
-
-def _labels(trained: Collection[str], entries: Sequence[Entry]) -> Labels:
-    taught = {entry.label for entry in entries if entry.kind is ProposalKind.ANSWER}
-    return Labels(frozenset(trained) | taught, frozenset(LabelChanges.of(entries).decided_by))
-
-
-@dataclass(frozen=True)
-class _Project:
-    """What the project itself knows, read before a transaction begins: its labels, and for a REWORD its answers."""
-
-    trained: frozenset[str]
-    answers: tuple[Answer, ...]
-
-    @classmethod
-    def read(cls, loop: Loop, kind: ProposalKind) -> _Project:
-        answers = loop.project.answers() if kind is ProposalKind.REWORD else ()
-        return cls(frozenset(_trained(loop)), tuple(answers))
-
-
-def check_fits(loop: Loop, proposal: Proposal) -> None:
-    """Raise `ReviewError` if an approved proposal contradicts what is live or trained."""
-    _check_fits(proposal, _Project.read(loop, proposal.kind), loop.store.entries(*LIVE))
-
-
-def _check_fits(proposal: Proposal, project: _Project, entries: Sequence[Entry]) -> None:
-    labels = _labels(project.trained, entries)
-    item = f"proposal {proposal.proposal_id}"
-    if proposal.kind is ProposalKind.ANSWER:
-        # The bot would give one of the two answers to both questions.
-        if proposal.label in labels.answered:
-            raise ReviewError(
-                f"has the name {proposal.label}, which another answer has",
-                item,
-                "give it another one with --name, or add its examples to that one by naming it without an answer",
-            )
-        return
-    for label in (proposal.label, proposal.target if proposal.kind is ProposalKind.MERGE else None):
-        if label is not None and label not in labels.known:
-            raise ReviewError(
-                f"is about {label}, which the bot does not know any more", item, "reject it, or bring the intent back"
-            )
-    if proposal.kind is ProposalKind.REWORD:
-        _check_rewords(proposal, answers_over(project.answers, entries).get(proposal.label), item)
-
-
-def _check_rewords(proposal: Proposal, now: Answer | None, item: str) -> None:
-    if now is None or now.response != proposal.target:
-        raise ReviewError(
-            f"rewords {proposal.target}, which does not answer {proposal.label} any more",
-            item,
-            "reject it; the next mining looks at the answer as it is now",
-        )
-    if now.text.split() == (proposal.answer or "").split():
-        raise ReviewError("says what is said already", item, "change the answer with --answer, or reject it")
-
-
-def _trained(loop: Loop) -> set[str]:
-    return {example.label for example in loop.project.examples()}
+    loop.store.save_undo(before, after, decision, choose)
 
 
 # --- what a reviewer should know ------------------------------------------------------------------

@@ -1,9 +1,7 @@
-"""The append-only log: each row carries the hash of the row before it, so that no change goes unseen."""
+"""Writing to the append-only log: each row carries the hash of the row before it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 
@@ -12,47 +10,17 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.database import get_meta, set_meta
-from learning.model import AuditRow
+from learning.audit import GENESIS, Anchor, sealed
+from learning.audit import content_hash as content_hash
+from learning.model import Release
 
-GENESIS = "0" * 64
 HEAD = "audit_head"  # hash of the newest row, so that rows removed from the end are missed
 
 
-def find_problems(rows: Iterable[AuditRow], head: str | None) -> list[str]:
-    """Return what is wrong with the log, one sentence a row; empty if it is whole."""
-    problems: list[str] = []
-    previous = GENESIS
-    for position, row in enumerate(rows, start=1):
-        if row.seq != position:
-            problems.append(f"row {row.seq} stands where row {position} should")
-        if row.previous_hash != previous:
-            problems.append(f"row {row.seq} does not follow the row before it")
-        if row.row_hash != _row_hash(row):
-            problems.append(f"row {row.seq} was altered")
-        previous = row.row_hash
-    if (head or GENESIS) != previous:
-        problems.append("rows are missing at the end")
-    return problems
-
-
-def content_hash(*parts: str) -> str:
-    """Return the SHA-256 of `parts`, hex."""
-    return hashlib.sha256("\x1f".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _row_hash(row: AuditRow) -> str:
-    return content_hash(
-        str(row.seq),
-        row.at.isoformat(),
-        row.who,
-        row.what,
-        row.item,
-        row.before,
-        row.after,
-        row.reason,
-        row.evidence_hash,
-        row.previous_hash,
-    )
+def release_evidence(release: Release) -> str:
+    """Return the hash of what a release did; two releases that do the same to the same have different ones."""
+    changes = (part for one in release.changes for part in (one.item_id, str(one.before), str(one.after)))
+    return content_hash(str(release.number), release.what.value, str(release.undoes or ""), *changes)
 
 
 def append_row(
@@ -67,9 +35,8 @@ def append_row(
     evidence_hash: str,
 ) -> None:
     """Add a row at the end of the chain, in the caller's transaction."""
-    previous = get_meta(connection, HEAD) or GENESIS
     last = int(connection.execute(sa.select(sa.func.max(schema.audit.c.seq))).scalar() or 0)
-    unsealed = AuditRow(last + 1, at, who, what, item, before, after, reason, evidence_hash, previous, "")
-    sealed = {**asdict(unsealed), "row_hash": _row_hash(unsealed)}
-    connection.execute(sa.insert(schema.audit), sealed)
-    set_meta(connection, HEAD, sealed["row_hash"])
+    newest = Anchor(last, get_meta(connection, HEAD) or GENESIS)
+    row = sealed(newest, at, who, what, item, before, after, reason, evidence_hash)
+    connection.execute(sa.insert(schema.audit), asdict(row))
+    set_meta(connection, HEAD, row.row_hash)

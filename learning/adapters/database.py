@@ -181,9 +181,11 @@ def set_meta(connection: Connection, key: str, value: str) -> None:
     upsert(connection, schema.meta, "key", {"key": key, "value": value})
 
 
-def bump_overlay(connection: Connection) -> None:
-    """Make running bots read what is live anew with their next message."""
-    set_meta(connection, OVERLAY_VERSION, str(int(get_meta(connection, OVERLAY_VERSION) or 0) + 1))
+def bump_overlay(connection: Connection) -> int:
+    """Make running bots read what has changed; return the new version, which `entries.changed` gets where it did."""
+    version = int(get_meta(connection, OVERLAY_VERSION) or 0) + 1
+    set_meta(connection, OVERLAY_VERSION, str(version))
+    return version
 
 
 def upsert(connection: Connection, table: sa.Table, key: str, row: Mapping[str, Any]) -> None:

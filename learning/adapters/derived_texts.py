@@ -18,9 +18,11 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
-from learning.adapters.database import bump_overlay
+from learning.adapters.database import bump_overlay, chunks
 from learning.adapters.derived_answers import drafted_answers, is_drafted, lost_sentences, without
-from learning.model import TEACHING, ProposalKind, ProposalState
+from learning.adapters.live_set import LIVE_VALUES, WITHDRAWN, change_live_set, read_entries
+from learning.fitting import hanging
+from learning.model import LIVE, TEACHING, Change, ProposalKind, ProposalState, ReleaseKind
 from learning.overlay import pack_vectors
 from learning.proposals import learned_label
 from learning.texts import plain_text
@@ -29,8 +31,6 @@ WAITING = (ProposalState.PENDING.value, ProposalState.DEFERRED.value)
 SUPERSEDED = ProposalState.SUPERSEDED.value
 NEVER_LIVE = (*WAITING, ProposalState.REJECTED.value, SUPERSEDED)
 UNPUBLISHED = (ProposalState.APPROVED.value, ProposalState.EDITED.value)
-LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
-WITHDRAWN = ProposalState.WITHDRAWN.value
 
 
 @dataclass(frozen=True)
@@ -92,15 +92,13 @@ def drop_texts(
     dropped = frozenset(found - shared)
     lost = lost_sentences(connection, told, proposals)
     decided = [_clean_decision(connection, row, dropped) for row in decisions]
-    cleaned = [row for row in entries if _clean_entry(connection, row, dropped, who, at)]
-    withdrawn = [row for row in cleaned if row.state in LIVE and _teaches_nothing(row, row.examples, dropped)]
+    cleaned = [row for row in entries if _clean_entry(connection, row, dropped)]
+    withdrawn = [row for row in cleaned if row.state in LIVE_VALUES and _teaches_nothing(row, row.examples, dropped)]
     if cleaned:
-        bump_overlay(connection)
-    # What comes in from now on is not answered again; what came before was.
-    over = sa.select(schema.proposals.c.gap_id).where(
-        schema.proposals.c.proposal_id.in_([row.proposal_id for row in withdrawn])
-    )
-    connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(over)).values(handled_at=at))
+        _tell_overlay(connection, cleaned)
+    if withdrawn:
+        changes = _taken_back(connection, {row.entry_id for row in withdrawn})
+        change_live_set(connection, ReleaseKind.WITHDRAW, changes, who, at, "no example is left")
     over_with = {row.proposal_id for row in withdrawn} | _emptied(proposals, decisions, dropped)
     erasure = _Erasure(dropped, lost, went_well, who, at)
     outcomes = [
@@ -178,8 +176,23 @@ def _clean_decision(connection: Connection, row: Any, dropped: Collection[str]) 
     return True
 
 
-def _clean_entry(connection: Connection, row: Any, dropped: Collection[str], who: str, at: datetime) -> bool:
-    """Take examples with their vectors out of an entry; one that is left without any is withdrawn."""
+def _tell_overlay(connection: Connection, rows: Sequence[Any]) -> None:
+    """Make running bots read entries anew."""
+    table, version = schema.entries, bump_overlay(connection)
+    for chunk in chunks([row.entry_id for row in rows]):
+        connection.execute(sa.update(table).where(table.c.entry_id.in_(chunk)).values(changed=version))
+
+
+def _taken_back(connection: Connection, empty: Collection[str]) -> list[Change]:
+    """Return the changes that take back entries without examples, and what hangs on the answers among them."""
+    live = read_entries(connection, LIVE)
+    gone = {entry.entry_id: entry for entry in live if entry.entry_id in empty}
+    gone.update({other.entry_id: other for entry in list(gone.values()) for other in hanging(entry, live, ())})
+    return [Change(entry_id, entry.live_share, 0) for entry_id, entry in gone.items()]
+
+
+def _clean_entry(connection: Connection, row: Any, dropped: Collection[str]) -> bool:
+    """Take examples with their vectors out of an entry."""
     places = [place for place, text in enumerate(row.examples) if folded(text) not in dropped]
     if len(places) == len(row.examples):
         return False
@@ -187,9 +200,6 @@ def _clean_entry(connection: Connection, row: Any, dropped: Collection[str], who
         "examples": [row.examples[place] for place in places],
         "vectors": _rows_of(row.vectors, len(row.examples), places),
     }
-    if row.state in LIVE and _teaches_nothing(row, row.examples, dropped):
-        values["state"] = WITHDRAWN
-        append_row(connection, at, who, "withdraw", row.entry_id, row.state, WITHDRAWN, "no example is left", "")
     table = schema.entries
     connection.execute(sa.update(table).where(table.c.entry_id == row.entry_id).values(**values))
     return True
@@ -258,7 +268,7 @@ def _clean_proposal(connection: Connection, row: Any, erasure: _Erasure, gap: Ga
     mine = table.c.proposal_id == row.proposal_id
     kept = _kept(row.examples, erasure.dropped)
     state = WITHDRAWN if is_over else row.state
-    values = without(row, erasure.lost, keeps_answer=state in (*UNPUBLISHED, *LIVE))
+    values = without(row, erasure.lost, keeps_answer=state in (*UNPUBLISHED, *LIVE_VALUES))
     nobody_asks = gap is not None and not gap.turns and row.state in (ProposalState.PENDING.value, SUPERSEDED)
     nothing_left = row.state in (*WAITING, SUPERSEDED) and row.examples and not kept
     # Without its answer a new question may still get one from a reviewer; to word one anew there is nothing to say.

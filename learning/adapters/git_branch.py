@@ -6,17 +6,14 @@ objects alone, so that a developer can go on working while somebody approves.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import git
 
+from learning.adapters.git_objects import commit_files, folder_in, names_in
 from learning.errors import PublishError
-
-AUTHOR = {"GIT_AUTHOR_NAME": "Evergreen", "GIT_AUTHOR_EMAIL": "evergreen@localhost"}
-COMMITTER = {"GIT_COMMITTER_NAME": "Evergreen", "GIT_COMMITTER_EMAIL": "evergreen@localhost"}
+from learning.publish import proposal_of
 
 
 class GitBranch:
@@ -25,13 +22,16 @@ class GitBranch:
     Args:
         root: a folder inside the repository; `folder` in `propose` is relative to it.
         branch: made from HEAD when absent, or when all of it has been merged.
+        upstream: a ref such as `origin/main` that is taken in place of HEAD where it is ahead of that: what was merged
+            elsewhere is no difference any more.
 
     """
 
-    def __init__(self, root: Path, branch: str, folder: str) -> None:
+    def __init__(self, root: Path, branch: str, folder: str, upstream: str | None = None) -> None:
         self._root = root.resolve()
         self._branch = branch
         self._folder = folder
+        self._upstream = upstream
 
     def propose(self, files: Mapping[str, str], message: str) -> str | None:
         """Commit `files` (name -> text) as the learned files; return the commit, None if nothing changed.
@@ -70,38 +70,36 @@ class GitBranch:
                 f"branch {self._branch}",
                 "switch to another branch and run `python -m learning publish`; what was approved stays live",
             )
-        top = Path(repository.working_tree_dir or self._root)
-        folder = (self._root / self._folder).relative_to(top.resolve()).as_posix()
+        folder = folder_in(repository, self._root, self._folder)
         base = self._base(repository)
-        with tempfile.TemporaryDirectory() as scratch:
-            environment = {**os.environ, "GIT_INDEX_FILE": str(Path(scratch) / "index"), **AUTHOR, **COMMITTER}
-            with plumbing.custom_environment(**environment):
-                plumbing.read_tree(base)
-                for name, text in files.items():
-                    blob_file = Path(scratch) / "blob"
-                    blob_file.write_text(text, "utf-8")
-                    blob = plumbing.hash_object("-w", str(blob_file))
-                    plumbing.update_index("--add", "--cacheinfo", f"100644,{blob},{folder}/{name}")
-                # Without -z git would quote a name that is not ASCII, and it would not be found again.
-                for path in plumbing.ls_files("-z", "--", folder).split("\0"):
-                    name = path.removeprefix(f"{folder}/")
-                    if is_entry_file(name) and name not in files:
-                        plumbing.update_index("--force-remove", path)
-                tree = plumbing.write_tree()
-                if tree == plumbing.rev_parse(f"{base}^{{tree}}"):
-                    return None
-                commit = str(plumbing.commit_tree(tree, "-p", base, "-m", message))
-                # The old value makes the update fail, not overwrite, if somebody pushed there meanwhile.
-                old = repository.heads[self._branch].commit.hexsha if self._branch in repository.heads else "0" * 40
-                plumbing.update_ref(f"refs/heads/{self._branch}", commit, old)
+        present = [name for name in names_in(repository, base, folder) if is_entry_file(name)]
+        # A label that was changed in review is no reason to give a file another name.
+        named = {proposal_of(name): name for name in present if proposal_of(name)}
+        wanted: dict[str, str | None] = {named.get(proposal_of(name), name): text for name, text in files.items()}
+        gone: dict[str, str | None] = {name: None for name in present if name not in wanted}
+        commit = commit_files(repository, base, folder, {**wanted, **gone}, message)
+        if commit is not None:
+            # The old value makes the update fail, not overwrite, if somebody pushed there meanwhile.
+            old = repository.heads[self._branch].commit.hexsha if self._branch in repository.heads else "0" * 40
+            plumbing.update_ref(f"refs/heads/{self._branch}", commit, old)
         return commit
 
     def _base(self, repository: git.Repo) -> str:
-        head = repository.head.commit
+        start = self._start(repository)
         if self._branch not in repository.heads:
-            return head.hexsha
+            return start.hexsha
         tip = repository.heads[self._branch].commit
-        return head.hexsha if repository.is_ancestor(tip, head) else tip.hexsha
+        return start.hexsha if repository.is_ancestor(tip, start) else tip.hexsha
+
+    def _start(self, repository: git.Repo) -> git.Commit:
+        head = repository.head.commit
+        if self._upstream is None:
+            return head
+        try:
+            upstream = repository.commit(self._upstream)
+        except (git.BadName, git.GitCommandError, ValueError):  # never fetched
+            return head
+        return upstream if repository.is_ancestor(head, upstream) else head
 
 
 def is_entry_file(name: str) -> bool:

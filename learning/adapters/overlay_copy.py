@@ -45,9 +45,9 @@ class OverlayCopy:
         with self._engine.begin() as connection:
             for entry_id in gone:
                 connection.execute(sa.delete(table).where(table.c.entry_id == entry_id))
+            version = bump_overlay(connection)
             if changed:
-                connection.execute(sa.insert(table), [self._row(entry) for entry in changed])
-            bump_overlay(connection)
+                connection.execute(sa.insert(table), [{**self._row(entry), "changed": version} for entry in changed])
         self._held = wanted
 
     def close(self) -> None:
@@ -73,4 +73,5 @@ class OverlayCopy:
             "encoder": self._encoder.identity,
             "release": entry.release,
             "state": entry.state.value,
+            "share": entry.share,
         }

@@ -8,6 +8,7 @@ this is the one place outside `components/` that imports Rasa.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from learning.settings import Settings
 
 TRAIN_TIMEOUT = 3600  # seconds
 PREDICT_TIMEOUT = 600  # seconds
+VALIDATION_LINES = 15  # of its output that are told
+COLORS = re.compile(r"\x1b\[[0-9;]*m")
 MARK = b"\x1epredictions\x1e"  # parts the result from whatever libraries print
 
 
@@ -56,6 +59,20 @@ class RasaNlu:
                 "rasa train",
                 f"read {log}; the running model is untouched",
             )
+
+    def validate(self) -> list[str]:
+        """Return what `rasa data validate` finds wrong with the project, its last lines; empty if it is sound."""
+        command = [
+            *(sys.executable, "-m", "rasa", "data", "validate"),
+            *("--config", self._project.config, "--domain", self._project.domain, "--data", self._project.data),
+        ]
+        done = self._run(
+            command, "rasa data validate", PREDICT_TIMEOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        if done.returncode == 0:
+            return []
+        lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+        return [COLORS.sub("", line).strip() for line in lines[-VALIDATION_LINES:]] or ["rasa data validate failed"]
 
     def predict(self, model: Path, texts: Sequence[str]) -> list[Prediction]:
         """Return how `model` by itself, without the overlay, understands each text.

@@ -223,4 +223,6 @@ def _environment(base: Mapping[str, str], store_url: str) -> dict[str, str]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "SQLALCHEMY_SILENCE_UBER_WARNING": "1", "RASA_TELEMETRY_ENABLED": "false"}
     # The project may be any folder: this package is found where it runs now.
     path = os.pathsep.join(filter(None, (str(CODE), base.get("PYTHONPATH"))))
-    return {**base, **quiet, "PYTHONPATH": path, "EVERGREEN_OVERLAY": "on", "EVERGREEN_STORE_URL": store_url}
+    # What it is told counts from the very next message on.
+    overlay = {"EVERGREEN_OVERLAY": "on", "EVERGREEN_OVERLAY_POLL": "0"}
+    return {**base, **quiet, **overlay, "PYTHONPATH": path, "EVERGREEN_STORE_URL": store_url}

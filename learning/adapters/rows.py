@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
+from learning.exposures import answer_counts
 from learning.model import (
     FAILED_WEIGHT,
     Action,
@@ -41,13 +42,17 @@ def conversation_row(conversation: Conversation, failed: Sequence[FailedTurn]) -
         "failed_turns": sum(turn.weight >= FAILED_WEIGHT for turn in failed),
         "outcome": conversation.outcome.value,
         "reason": conversation.reason,
+        "thumb": next((turn.thumbs for turn in reversed(conversation.turns) if turn.thumbs), 0),
+        "csat": next((turn.csat for turn in reversed(conversation.turns) if turn.csat), None),
+        **vars(answer_counts(conversation)),
     }
 
 
-def failed_turn_row(turn: FailedTurn, before: Any) -> dict[str, Any]:
+def failed_turn_row(turn: FailedTurn, before: Any, withheld: bool = False) -> dict[str, Any]:
     """Return the row of a failed turn; `before` is its row of an earlier reading, whose place among gaps it keeps.
 
-    What was noise is looked at again once it weighs more, or the customer has said what was meant.
+    What was noise is looked at again once it weighs more, or the customer has said what was meant. What an entry would
+    have answered but for its share (`withheld`) is in no gap: it needs no other answer.
     """
     row = {
         "turn_id": turn.turn_id,
@@ -60,7 +65,7 @@ def failed_turn_row(turn: FailedTurn, before: Any) -> dict[str, Any]:
         "channel": turn.channel,
         "weight": turn.weight,
         "clarified": turn.clarified,
-        "stage": "fresh" if turn.weight else "service",
+        "stage": ("withheld" if withheld else "fresh") if turn.weight else "service",
         "gap_id": None,
         "vector": None,
     }
@@ -83,6 +88,11 @@ def rating_rows(mined: Mined) -> list[dict[str, Any]]:
         }
         for rating in mined.ratings
     ]
+
+
+def exposure_rows(mined: Mined) -> list[dict[str, Any]]:
+    """Return the rows of what entries and experiments have led to in a conversation."""
+    return [vars(exposure) for exposure in mined.exposures]
 
 
 def agent_answer_rows(mined: Mined) -> list[dict[str, Any]]:

@@ -70,6 +70,8 @@ conversations = sa.Table(
     sa.Column("thumbs_down", sa.Integer, nullable=False, server_default="0"),
     sa.Column("fallback_after", sa.Integer, nullable=False, server_default="0"),
     sa.Column("handoff_after", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("thumb", sa.Integer, nullable=False, server_default="0"),  # the last one: -1, 0 without any, 1
+    sa.Column("csat", sa.Integer),  # the last mark, 1 to 5
 )
 exposures = sa.Table(
     "exposures",
@@ -243,6 +245,7 @@ entries = sa.Table(
     sa.Column("target", sa.String(255)),
     sa.Column("share", sa.Integer, nullable=False, server_default="100"),
     sa.Column("absorbed_by", sa.String(255)),
+    sa.Column("held_by", sa.String(255)),
     # The overlay's version that brought the row to what it is: running bots read what is newer than theirs.
     sa.Column("changed", sa.BigInteger, nullable=False, server_default="0", index=True),
 )
@@ -320,6 +323,7 @@ deployed_models = sa.Table(
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("replaced", sa.String(255), nullable=False),
     sa.Column("rolled_back_at", UtcTime),
+    sa.Column("taught", Json, nullable=False, server_default="[]"),
 )
 audit = sa.Table(
     "audit",

@@ -12,9 +12,16 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, insert, set_meta
-from learning.adapters.rows import agent_answer_rows, conversation_row, failed_turn_row, label_uses, rating_rows
+from learning.adapters.rows import (
+    agent_answer_rows,
+    conversation_row,
+    exposure_rows,
+    failed_turn_row,
+    label_uses,
+    rating_rows,
+)
 from learning.errors import StoreError
-from learning.model import AgentAnswer, GoodTurn, LabelRatings, LabelUse, Mined, MinedSender, Outcome, Signal
+from learning.model import OFF, AgentAnswer, GoodTurn, LabelRatings, LabelUse, Mined, MinedSender, Outcome, Signal
 
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 NOT_STORED = "no longer in the tracker store"
@@ -111,7 +118,8 @@ class ConversationTables:
             before, known, overall, outcomes = _delete_from(connection, senders)
             talks = [conversation_row(item.conversation, item.failed) for item in mined]
             insert(connection, schema.conversations, talks)
-            turns = [failed_turn_row(turn, before.get(turn.turn_id)) for turn in failed]
+            withheld = {one.turn_id for item in mined for one in item.exposures if one.arm == OFF}
+            turns = [failed_turn_row(turn, before.get(turn.turn_id), turn.turn_id in withheld) for turn in failed]
             insert(connection, schema.failed_turns, turns)
             _mark_changed(connection, before, outcomes, mined)
             turn_ids = {turn.turn_id for turn in failed}
@@ -121,6 +129,7 @@ class ConversationTables:
             insert(connection, schema.ratings, [row for item in mined for row in rating_rows(item)])
             answers = [row for item in mined for row in agent_answer_rows(item)]
             insert(connection, schema.agent_answers, answers)
+            insert(connection, schema.exposures, [row for item in mined for row in exposure_rows(item)])
             _note_use(connection, label_uses(mined))
             if good_turns:
                 _keep_sample(connection, good_turns)
@@ -271,7 +280,7 @@ def _delete_from(
                 if row.kind in OVERALL_KINDS:
                     overall.append(dict(row._mapping))
             connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
-        for table in (talks, turns, schema.ratings, schema.good_turns, schema.agent_answers):
+        for table in (talks, turns, schema.ratings, schema.good_turns, schema.agent_answers, schema.exposures):
             connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
     return before, known, overall, outcomes
 
@@ -286,7 +295,7 @@ def _under_old_rows(connection: Connection, senders: Sequence[MinedSender]) -> s
     for chunk in chunks([item.conversation.conversation_id for item in mined]):
         found |= {row.conversation_id for row in connection.execute(sa.select(talks).where(talks.in_(chunk)))}
     turn_ids = [turn.turn_id for item in mined for turn in item.conversation.turns]
-    for table in (schema.failed_turns, schema.ratings, schema.good_turns, schema.agent_answers):
+    for table in (schema.failed_turns, schema.ratings, schema.good_turns, schema.agent_answers, schema.exposures):
         for chunk in chunks(turn_ids):
             query = sa.select(table.c.conversation_id).where(table.c.turn_id.in_(chunk))
             found |= {row.conversation_id for row in connection.execute(query)}

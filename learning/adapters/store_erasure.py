@@ -20,7 +20,7 @@ from learning.texts import words_of
 DESCRIBED = 200  # newest messages that name a gap
 PERSONAL = (
     *(schema.conversations, schema.failed_turns, schema.signals, schema.ratings, schema.good_turns),
-    *(schema.agent_answers, schema.vectors),
+    *(schema.agent_answers, schema.exposures, schema.vectors),
     *(schema.gaps, schema.proposals, schema.decisions, schema.entries),
 )
 
@@ -125,12 +125,13 @@ def _delete_rows(connection: Connection, sender: str) -> dict[str, int]:
     for table, condition in (
         (schema.ratings, schema.ratings.c.sender == sender),
         (schema.agent_answers, schema.agent_answers.c.sender == sender),
+        (schema.exposures, schema.exposures.c.sender == sender),
         (good, good.c.conversation_id.in_(own_talks)),
         (turns, turns.c.sender == sender),
         (talks, talks.c.sender == sender),
     ):
         counts[table.name] = connection.execute(sa.delete(table).where(condition)).rowcount
-    order = ("conversations", "failed_turns", "signals", "ratings", "good_turns", "agent_answers")
+    order = ("conversations", "failed_turns", "signals", "ratings", "good_turns", "agent_answers", "exposures")
     return {name: counts[name] for name in order}
 
 

@@ -6,7 +6,7 @@ undone waits again as it was.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from types import MappingProxyType
@@ -17,25 +17,29 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row, content_hash
-from learning.adapters.database import bump_overlay, chunks, get_meta
+from learning.adapters.database import chunks, get_meta
+from learning.adapters.live_set import LIVE_VALUES, change_live_set, read_entries
 from learning.adapters.rows import decision_row, proposal_row, to_decision, to_proposal
 from learning.adapters.store_conversations import ConversationTables
 from learning.errors import NotFound, StoreError
 from learning.model import (
+    LIVE,
     MOVED,
     POLICY,
     SPLIT,
     Action,
+    Change,
     Decision,
     Entry,
     Proposal,
     ProposalState,
+    Release,
+    ReleaseKind,
     SecondReading,
 )
 from learning.review import OPEN_STATES, HasChanged, as_decided, content_mark, effective
 
 PENDING, SUPERSEDED = ProposalState.PENDING, ProposalState.SUPERSEDED
-LIVE = (ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value)
 REGROUPINGS = "regroupings"  # key of their number
 
 
@@ -163,42 +167,40 @@ class ReviewTables(ConversationTables):
     def decisions_about(self, proposal_id: str) -> list[Decision]:
         """Return what was decided about one proposal, the oldest first."""
         with self._database.read() as connection:
-            return _decisions_about(connection, proposal_id)
+            return read_decisions(connection, proposal_id)
 
     def save_decision(self, before: Proposal, after: Proposal, decision: Decision) -> None:
         """Record what a person decided; a proposal that someone else has moved meanwhile is refused."""
         with self._database.write() as connection:
             self._record_decision(connection, before, after, decision)
 
-    def save_undo(self, before: Proposal, after: Proposal, decision: Decision, entries: Sequence[Entry]) -> None:
-        """Let a decided proposal wait again; `entries`, what it made live and what hangs on that, are withdrawn."""
+    def save_undo(
+        self,
+        before: Proposal,
+        after: Proposal,
+        decision: Decision,
+        choose: Callable[[Sequence[Entry]], Sequence[Change]],
+    ) -> Release | None:
+        """Let a decided proposal wait again; what it made live goes away with what hangs on that, as one release.
+
+        Args:
+            before: the proposal as it is.
+            after: the same, waiting.
+            decision: who undoes it, when and why.
+            choose: returns what goes away, of the entries that are live in this transaction.
+
+        """
         with self._database.write() as connection:
             self._change_state(connection, before, after)
-            for entry in entries:
-                self._withdraw(connection, entry, decision, with_proposal=entry.proposal_id != before.proposal_id)
-            if entries:
-                bump_overlay(connection)
+            changes = choose(read_entries(connection, LIVE))
+            release = None
+            if changes:
+                who, at, keep = decision.who, decision.at, {before.proposal_id}
+                reason = f"{decision.proposal_id} was undone{f': {decision.reason}' if decision.reason else ''}"
+                release = change_live_set(connection, ReleaseKind.UNDO, changes, who, at, reason, keep=keep)
             _handle_gap_as_before(connection, before)
-            _append_decision(connection, before, after, decision)
-
-    def _withdraw(self, connection: Connection, entry: Entry, decision: Decision, with_proposal: bool) -> None:
-        table, withdrawn = schema.entries, ProposalState.WITHDRAWN.value
-        changed = connection.execute(
-            sa.update(table)
-            .where(table.c.entry_id == entry.entry_id, table.c.state == entry.state.value)
-            .values(state=withdrawn)
-        )
-        if changed.rowcount != 1:
-            raise StoreError(f"is no longer {entry.state.value}", f"entry {entry.entry_id}", "look at it again")
-        if with_proposal:
-            proposals = schema.proposals
-            connection.execute(
-                sa.update(proposals).where(proposals.c.proposal_id == entry.proposal_id).values(state=withdrawn)
-            )
-            handle_gap(connection, entry.proposal_id, decision.at)
-        reason = f"{decision.proposal_id} was undone"
-        item, state = entry.entry_id, entry.state.value
-        append_row(connection, decision.at, decision.who, "withdraw", item, state, withdrawn, reason, "")
+            append_decision(connection, before, after, decision)
+        return release
 
     def _record_decision(self, connection: Connection, before: Proposal, after: Proposal, decision: Decision) -> None:
         """Record a decision about what its author has seen; what a policy has judged must be the same in every way."""
@@ -206,13 +208,13 @@ class ReviewTables(ConversationTables):
         unread = decision.seen is not None and decision.seen != content_mark(present)
         if unread or (decision.who.startswith(POLICY) and present != before):
             raise HasChanged(before.proposal_id)
-        _append_decision(connection, before, after, decision)
+        append_decision(connection, before, after, decision)
 
     def _change_state(self, connection: Connection, before: Proposal, after: Proposal) -> Proposal:
         """Move a proposal that is as the caller saw it, as suggested or as decided; return what was suggested."""
         table = schema.proposals
         row = connection.execute(sa.select(table).where(table.c.proposal_id == before.proposal_id)).first()
-        decided = _decisions_about(connection, before.proposal_id)
+        decided = read_decisions(connection, before.proposal_id)
         item, next_step = f"proposal {before.proposal_id}", "look at it again with `python -m learning review show`"
         if row is None or row.state != before.state.value:
             last = f" ({decided[-1].who}, {decided[-1].action.value}, {_when(decided[-1].at)})" if decided else ""
@@ -258,14 +260,6 @@ class ReviewTables(ConversationTables):
             append_row(connection, reading.at, reading.who, "second reading", item, "", reading.action.value, "", "")
 
 
-def handle_gap(connection: Connection, proposal_id: str, at: datetime) -> None:
-    """Note when a proposal's gap was answered, or given up: only what comes later is asked anew."""
-    gap_id = sa.select(schema.proposals.c.gap_id).where(schema.proposals.c.proposal_id == proposal_id)
-    connection.execute(
-        sa.update(schema.gaps).where(schema.gaps.c.gap_id == gap_id.scalar_subquery()).values(handled_at=at)
-    )
-
-
 def _handle_gap_as_before(connection: Connection, undone: Proposal) -> None:
     """Note when the gap was answered without what was undone: by its other live entries, or never."""
     entries, proposals, releases = schema.entries, schema.proposals, schema.releases
@@ -277,7 +271,7 @@ def _handle_gap_as_before(connection: Connection, undone: Proposal) -> None:
         .where(
             proposals.c.gap_id == undone.gap_id,
             entries.c.proposal_id != undone.proposal_id,
-            entries.c.state.in_(LIVE),
+            entries.c.state.in_(LIVE_VALUES),
         )
     )
     at = connection.execute(others).scalar()
@@ -285,7 +279,8 @@ def _handle_gap_as_before(connection: Connection, undone: Proposal) -> None:
     connection.execute(sa.update(gaps).where(gaps.c.gap_id == undone.gap_id).values(handled_at=at, changed=True))
 
 
-def _append_decision(connection: Connection, before: Proposal, after: Proposal, decision: Decision) -> None:
+def append_decision(connection: Connection, before: Proposal, after: Proposal, decision: Decision) -> None:
+    """Record a decision with its line in the audit log, in the caller's transaction."""
     connection.execute(sa.insert(schema.decisions), decision_row(decision))
     append_row(
         connection,
@@ -300,7 +295,8 @@ def _append_decision(connection: Connection, before: Proposal, after: Proposal, 
     )
 
 
-def _decisions_about(connection: Connection, proposal_id: str) -> list[Decision]:
+def read_decisions(connection: Connection, proposal_id: str) -> list[Decision]:
+    """Return what was decided about one proposal, the oldest first."""
     table = schema.decisions
     query = sa.select(table).where(table.c.proposal_id == proposal_id).order_by(table.c.number)
     return [to_decision(row) for row in connection.execute(query)]

@@ -15,7 +15,7 @@ from components.live_overlay import LiveOverlay
 from components.ngrams import normalize
 from components.out_of_scope import FALLBACKS, OutOfScopeDetector
 from components.sentence_encoder import SentenceEncoder
-from tests.unit.components.test_live_overlay import LOYALTY, PARCEL, FakeReader, FakeSnapshot
+from tests.unit.components.test_live_overlay import LOYALTY, PARCEL, FakeReader, snapshot_at
 from tests.unit.components.toys import Workbench
 
 Pipeline = Callable[[str], Message]
@@ -37,7 +37,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
         bench = Workbench(folder / kind.__name__)
         bench.train(kind)
         parts.append(bench.load(kind))
-    parts[2]._open_reader = lambda: FakeReader(FakeSnapshot(1, LOYALTY, PARCEL))
+    parts[2]._open_reader = lambda: FakeReader(snapshot_at(1, LOYALTY, PARCEL))
 
     def process(text: str) -> Message:
         messages = encoder.process([Message({"text": text})])

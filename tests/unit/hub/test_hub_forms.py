@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hub import forms, texts
+from hub import forms, release_texts, texts
 from hub.errors import Incomplete
 from hub.forms import BodyTooLarge, Form, read_form
 from hub.guard import safe_next
@@ -198,11 +199,14 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
         load_hub_settings(tmp_path, {"EVERGREEN_HUB_SECRET": "short"})
 
 
-def test_every_text_is_used() -> None:
+@pytest.mark.parametrize(("module", "name"), [(texts, "t"), (release_texts, "r")])
+def test_every_text_is_used(module: Any, name: str) -> None:
     folder = Path(texts.__file__).parent
     sources = "".join(
-        path.read_text("utf-8") for path in [*folder.glob("*.py"), *folder.glob("templates/*")] if path.stem != "texts"
+        path.read_text("utf-8")
+        for path in [*folder.glob("*.py"), *folder.glob("templates/*")]
+        if "texts" not in path.stem
     )
-    names = [name for name in vars(texts) if name.isupper()]
-    unused = [name for name in names if f"texts.{name}" not in sources and f"t.{name}" not in sources]
-    assert unused == []
+    own = module.__name__.rpartition(".")[2]
+    constants = [one for one in vars(module) if one.isupper() and one != "EVERYBODY"]
+    assert [one for one in constants if f"{own}.{one}" not in sources and f"{name}.{one}" not in sources] == []

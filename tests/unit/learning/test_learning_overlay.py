@@ -10,7 +10,7 @@ import pytest
 
 from learning.adapters.store import Store
 from learning.model import ProposalKind, ProposalState
-from learning.overlay import RETRY_SECONDS, OverlayEntry, OverlayReader, OverlaySnapshot, open_reader
+from learning.overlay import RETRY_SECONDS, OverlayReader, open_reader
 from tests.learning_builders import LOYALTY, START, FakeEncoder, fresh_database, proposal
 
 PUBLISHED = ProposalState.PUBLISHED
@@ -72,8 +72,8 @@ def test_a_publication_is_seen_at_the_next_look(url: str) -> None:
     assert (match.entry.label, match.similarity > 0.6) == ("learned/question_1", True)
     assert snapshot.answer_for("utter_learned/question_1") == "You collect points with every order."
     assert snapshot.answer_for("utter_track_order") is None
-    assert snapshot.vectors.shape == (4, 64)
-    assert snapshot.owners.tolist() == [0, 0, 0, 1]
+    assert snapshot.rows.vectors.shape == (4, 64)
+    assert snapshot.rows.owners.tolist() == [0, 0, 0, 1]
 
 
 def test_an_unchanged_version_is_answered_from_memory(url: str) -> None:
@@ -143,7 +143,7 @@ def test_damaged_vectors_are_made_again(url: str, blob: bytes | None) -> None:
     snapshot = reader(url, encoder).snapshot()
 
     assert len(snapshot.entries) == 2
-    assert np.allclose(snapshot.vectors[:3], encoder.encode(LOYALTY[:3]))
+    assert np.allclose(snapshot.rows.vectors[:3], encoder.encode(LOYALTY[:3]))
 
 
 def test_another_encoders_vectors_are_made_again(url: str) -> None:
@@ -151,7 +151,7 @@ def test_another_encoders_vectors_are_made_again(url: str) -> None:
     encoder = FakeEncoder("new", dimensions=64)
     snapshot = reader(url, encoder).snapshot()
 
-    assert np.allclose(snapshot.vectors, encoder.encode(LOYALTY[:3]))
+    assert np.allclose(snapshot.rows.vectors, encoder.encode(LOYALTY[:3]))
 
 
 def test_the_last_snapshot_stays_while_the_database_is_away(url: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -200,7 +200,7 @@ def test_changes_need_no_vectors(url: str) -> None:
     assert (dict(snapshot.renamed), snapshot.retired) == ({"faq/b": "faq/a"}, frozenset({"faq/c"}))
     assert dict(snapshot.changes.decided_by) == {"faq/b": "entry1", "faq/c": "entry2"}
     assert snapshot.answer_for("utter_faq/a") == "Better."
-    assert len(snapshot.owners) == 0
+    assert len(snapshot.rows.owners) == 0
     assert snapshot.nearest(FakeEncoder().encode(["loyalty points"])[0]) is None
 
 
@@ -212,8 +212,8 @@ def test_rows_belong_to_the_entries_that_teach(url: str) -> None:
     publish(store, 4, examples=("parcel tracking",))
     snapshot = reader(url).snapshot()
 
-    assert [snapshot.entries[owner].entry_id for owner in snapshot.owners] == ["entry2"] * 3 + ["entry4"]
-    assert snapshot.vectors.shape == (4, 64)
+    assert [snapshot.slots[owner].entry_id for owner in snapshot.rows.owners] == ["entry2"] * 3 + ["entry4"]
+    assert snapshot.rows.vectors.shape == (4, 64)
 
 
 @pytest.mark.parametrize("newest_is_reworded", [True, False])
@@ -270,14 +270,3 @@ def test_a_database_without_targets_is_still_read(url: str) -> None:
     execute(url, "ALTER TABLE entries DROP COLUMN target")
 
     assert [entry.target for entry in reader(url).snapshot().entries] == [None]
-
-
-def test_rows_of_all_entries_with_one_label_are_one_group() -> None:
-    entries = [
-        OverlayEntry(f"e{number}", ProposalKind.EXAMPLES, label, ("x",), None)
-        for number, label in enumerate(("learned/a", "learned/b", "learned/a"))
-    ]
-    snapshot = OverlaySnapshot(1, tuple(entries), np.zeros((4, 2), dtype=np.float32), np.array([0, 1, 2, 2]))
-
-    assert snapshot.groups.tolist() == [0, 1, 0, 0]
-    assert OverlaySnapshot().groups.tolist() == []

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from learning.model import ProposalKind
-from learning.publish import entry_id, render_entry, render_files
+from learning.model import ProposalKind, ProposalState
+from learning.publish import entry_id, file_name, proposal_of, render_entry, render_files
 from learning.review import LEARNED_KEY
 from learning.texts import MAX_EXAMPLE, clean_example
-from tests.learning_builders import entry, proposal
+from tests.learning_builders import LOYALTY, entry, proposal
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_long_label_makes_no_name_that_a_file_system_refuses(letter: str, tmp_
 
 def test_a_common_label_is_whole_in_the_name_of_its_file() -> None:
     label = "learned/" + "a" * 80
-    assert list(render_files([entry(1, label=label)])) == [f"entry-learned-{'a' * 80}-{entry(1).entry_id}.yml"]
+    assert list(render_files([entry(1, label=label)])) == [f"entry-learned-{'a' * 80}-{entry(1).proposal_id}.yml"]
 
 
 def test_an_answer_is_quoted_so_that_rasa_fills_in_no_environment_variable() -> None:
@@ -112,5 +113,23 @@ def test_a_change_carries_nobodys_words_but_the_approved_answer() -> None:
 
 def test_rendering_is_the_same_every_time() -> None:
     assert render_entry(entry()) == render_entry(entry())
-    assert entry_id(proposal()) == entry_id(proposal(answer="other"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"answer": "other"}, {"label": "learned/other"}, {"examples": LOYALTY[:2]}, {"kind": ProposalKind.EXAMPLES}],
+)
+def test_other_content_is_another_entry_of_the_same_file(change: dict[str, Any]) -> None:
+    assert entry_id(proposal(1, **change)) != entry_id(proposal(1))
+    assert entry_id(proposal(1, score=1, state=ProposalState.DEFERRED)) == entry_id(proposal(1))
     assert entry_id(proposal(1)) != entry_id(proposal(2))
+
+
+@pytest.mark.parametrize("label", ["learned/a", "faq-x", "learned/" + "漢" * 80, "x-0123456789abcdef"])
+def test_a_files_name_leads_back_to_its_proposal(label: str) -> None:
+    assert proposal_of(file_name(entry(1, label=label))) == entry(1).proposal_id
+
+
+@pytest.mark.parametrize("name", ["entry-x.yml", "x-0123456789abcdef.yml", "entry-x-0123456789abcdef.yaml", ""])
+def test_other_files_lead_to_no_proposal(name: str) -> None:
+    assert proposal_of(name) is None

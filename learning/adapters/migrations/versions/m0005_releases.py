@@ -1,7 +1,11 @@
 """Releases with what they changed, rollouts, experiments, pull requests, deployed models, and what answers led to."""
 
+import json
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.engine import Connection
 
 revision = "0005"
 down_revision = "0004"
@@ -10,8 +14,9 @@ down_revision = "0004"
 def upgrade() -> None:
     """Add tables and columns; each release so far becomes one that brought its entry to everybody."""
     with op.batch_alter_table("conversations") as conversations:
-        for name in ("answered", "thumbs_down", "fallback_after", "handoff_after"):
+        for name in ("answered", "thumbs_down", "fallback_after", "handoff_after", "thumb"):
             conversations.add_column(sa.Column(name, sa.Integer, nullable=False, server_default="0"))
+        conversations.add_column(sa.Column("csat", sa.Integer))
     op.create_table(
         "exposures",
         sa.Column("turn_id", sa.String(16), primary_key=True),
@@ -28,6 +33,7 @@ def upgrade() -> None:
     with op.batch_alter_table("entries") as entries:
         entries.add_column(sa.Column("share", sa.Integer, nullable=False, server_default="100"))
         entries.add_column(sa.Column("absorbed_by", sa.String(255)))
+        entries.add_column(sa.Column("held_by", sa.String(255)))
         entries.add_column(sa.Column("changed", sa.BigInteger, nullable=False, server_default="0"))
     op.create_index("ix_entries_changed", "entries", ["changed"])
     op.create_table(
@@ -81,7 +87,9 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime, nullable=False),
         sa.Column("replaced", sa.String(255), nullable=False),
         sa.Column("rolled_back_at", sa.DateTime),
+        sa.Column("taught", sa.Text, nullable=False, server_default="[]"),
     )
+    _history(op.get_bind())
 
 
 def _releases() -> None:
@@ -101,3 +109,76 @@ def _releases() -> None:
         releases.add_column(sa.Column("reason", sa.Text, nullable=False, server_default=""))
         releases.add_column(sa.Column("undoes", sa.Integer))
         releases.drop_column("entry_id")
+
+
+EVERYBODY = 100
+_ENTRIES = sa.table("entries", *(sa.column(name) for name in ("entry_id", "state", "release", "absorbed_by")))
+_AUDIT = sa.table("audit", *(sa.column(name) for name in ("seq", "at", "who", "what", "item", "reason")))
+_CHANGES = sa.table("release_changes", *(sa.column(name) for name in ("number", "item_id", "before", "after")))
+_RELEASES = sa.table("releases", *(sa.column(name) for name in ("number", "what", "who", "at", "reason", "commit")))
+_RUNS = sa.table("runs", *(sa.column(name) for name in ("number", "job", "finished", "outcome", "summary")))
+_MODELS = sa.table(
+    "deployed_models", *(sa.column(name) for name in ("name", "at", "replaced", "rolled_back_at", "taught"))
+)
+
+
+def _history(connection: Connection) -> None:
+    """Tell what releases did not tell so far: withdrawals, and which models there were."""
+    entries = connection.execute(sa.select(_ENTRIES)).all()
+    _once_published(connection)
+    _withdrawals(connection, [row.entry_id for row in entries if row.state == "withdrawn"])
+    _models(connection, entries)
+
+
+def _once_published(connection: Connection) -> None:
+    """Let what was published anew be live already: that it had been taken back in between stands in the audit log."""
+    query = sa.select(_CHANGES.c.item_id, sa.func.min(_CHANGES.c.number).label("first")).group_by(_CHANGES.c.item_id)
+    for row in connection.execute(query).all():
+        again = sa.and_(_CHANGES.c.item_id == row.item_id, _CHANGES.c.number > row.first)
+        connection.execute(sa.update(_CHANGES).where(again).values(before=EVERYBODY))
+
+
+def _withdrawals(connection: Connection, entry_ids: list[str]) -> None:
+    """Make a release of each withdrawal, after those that there are."""
+    number = int(connection.execute(sa.select(sa.func.max(_RELEASES.c.number))).scalar() or 0)
+    query = sa.select(_AUDIT).where(_AUDIT.c.what == "withdraw").order_by(_AUDIT.c.seq)
+    last = {row.item: row for row in connection.execute(query)}
+    published = {row.number: row.at for row in connection.execute(sa.select(_RELEASES))}
+    newest = max(published.values(), default=None)
+    for entry_id in sorted(entry_ids, key=lambda one: (last[one].seq if one in last else 0, one)):
+        number += 1
+        row: Any = last.get(entry_id)
+        release = {"number": number, "what": "withdraw", "who": row.who if row else "upgrade", "commit": ""}
+        release.update(at=row.at if row else newest, reason=row.reason if row else "was not live any more")
+        connection.execute(sa.insert(_RELEASES), release)
+        change = {"number": number, "item_id": entry_id, "before": EVERYBODY, "after": 0}
+        connection.execute(sa.insert(_CHANGES), change)
+
+
+def _models(connection: Connection, entries: Any) -> None:
+    """Write down the models that retraining made, what they absorbed, and that the newest of them runs."""
+    query = sa.select(_AUDIT).where(_AUDIT.c.what == "absorb").order_by(_AUDIT.c.seq)
+    taken = {row.item: row.reason.partition(" ")[0] for row in connection.execute(query)}
+    absorbed = [row.entry_id for row in entries if row.state == "absorbed"]
+    for entry_id in absorbed:
+        mine = _ENTRIES.c.entry_id == entry_id
+        connection.execute(sa.update(_ENTRIES).where(mine).values(absorbed_by=taken.get(entry_id) or None))
+    published = {row.number: row.at for row in connection.execute(sa.select(_RELEASES))}
+    former = ""
+    query = sa.select(_RUNS).where(_RUNS.c.job == "retrain", _RUNS.c.outcome == "ok").order_by(_RUNS.c.number)
+    for run in connection.execute(query).all():
+        summary = json.loads(run.summary) if isinstance(run.summary, str) else run.summary or {}
+        name = str(summary.get("model") or "")
+        if not name or name == former:
+            continue
+        # What was live then and is still: of what was withdrawn since, nobody knows.
+        live = [row for row in entries if row.state in ("published", "absorbed")]
+        taught = [row.entry_id for row in live if row.release in published and published[row.release] <= run.finished]
+        mine = _MODELS.c.name == name
+        connection.execute(sa.delete(_MODELS).where(mine))
+        model = {"name": name, "at": run.finished, "replaced": former, "taught": json.dumps(taught)}
+        connection.execute(sa.insert(_MODELS), model)
+        former = name
+    if former:
+        meta = sa.table("meta", sa.column("key"), sa.column("value"))
+        connection.execute(sa.insert(meta), {"key": "running_model", "value": former})

@@ -1,0 +1,166 @@
+"""What continuous integration asks of a change: is the training data sound, and is the model as good as before?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from learning.entry_files import LearnedFile, read_learned
+from learning.errors import ReviewError
+from learning.evaluate import Comparison, compare, evaluate
+from learning.labels import LabelChanges, renamed
+from learning.model import FALLBACK_INTENT, TEACHING, Example, Prediction, ProposalKind
+from learning.ports import NluRunner, ProjectFiles
+from learning.settings import Settings
+
+SHOWN = 20  # held-out messages, labels and lines of a validation that a report shows
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two projects that are compared; `learned` are the files of its `data/learned/` by name."""
+
+    settings: Settings
+    project: ProjectFiles
+    nlu: NluRunner
+    learned: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class LabelDelta:
+    """How many of the `total` held-out messages of a label were understood before, and are now."""
+
+    label: str
+    total: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """The verdict: `problems` are why the change is not sound; without any, `comparison` decides."""
+
+    passed: bool
+    reason: str
+    problems: tuple[str, ...] = ()
+    comparison: Comparison | None = None
+    labels: tuple[LabelDelta, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+def run_gate(
+    base: Side,
+    head: Side,
+    validate: Callable[[], Sequence[str]],
+    work: Path,
+    base_model: Path | None = None,
+    say: Callable[[str], None] = lambda step: None,
+) -> GateReport:
+    """Check a change, train on both sides of it, and compare on the base's hold-out with the base's limits.
+
+    The exam is the base's: a change cannot make it easier for itself.
+
+    Args:
+        base: the project without the change.
+        head: the project with it.
+        validate: returns what Rasa finds wrong with the changed project.
+        work: an empty folder for models.
+        base_model: a model of the base, if there is one; otherwise it is trained.
+        say: told each step.
+
+    Raises:
+        TrainingError: training failed, or a model cannot be loaded.
+        ProjectError: there is no hold-out.
+
+    """
+    holdout = base.project.holdout()
+    changed = tuple(
+        sorted(name for name in {*base.learned, *head.learned} if base.learned.get(name) != head.learned.get(name))
+    )
+    say("validating the training data")
+    problems = (*check_files({name: text for name, text in head.learned.items() if name in changed}), *validate())
+    if problems:
+        return GateReport(False, f"{len(problems)} problems with the training data", problems, changed=changed)
+    if base_model is None:
+        base_model = work / "base.tar.gz"
+        say("training without the change")
+        base.nlu.train(base.settings.path(base.settings.project.data), base_model)
+    say("training with the change")
+    model = work / "head.tar.gz"
+    head.nlu.train(head.settings.path(head.settings.project.data), model)
+    changes = label_changes(head.learned)
+    wanted = renamed(holdout, changes)
+    texts = [example.text for example in wanted]
+    say(f"comparing on {len(texts)} held-out messages")
+    before = _today(base.nlu.predict(base_model, texts), changes)
+    after = _today(head.nlu.predict(model, texts), changes)
+    limit = base.settings.retrain.max_accuracy_drop
+    comparison = compare(evaluate(wanted, before), evaluate(wanted, after), limit)
+    labels = _deltas(wanted, before, after)
+    return GateReport(comparison.passed, comparison.reason, (), comparison, labels, changed)
+
+
+def check_files(learned: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with the files of entries, one sentence each."""
+    found = []
+    for name, text in sorted(learned.items()):
+        try:
+            file = read_learned(text, name)
+            if file.kind in TEACHING and not file.examples:
+                found.append(f"{name}: has no examples; add one, or remove the file")
+            if file.kind is ProposalKind.ANSWER and not (file.answer or "").strip():
+                found.append(f"{name}: has no answer yet; write it under `text:`, or remove the file")
+        except ReviewError as error:
+            found.append(str(error))
+    return found
+
+
+def label_changes(learned: Mapping[str, str]) -> LabelChanges:
+    """Return what the files of entries make of labels; files that cannot be read are left out."""
+    files: list[tuple[int, str, LearnedFile]] = []
+    for name, text in learned.items():
+        try:
+            file = read_learned(text, name)
+        except ReviewError:
+            continue
+        files.append((file.release, name, file))
+    return LabelChanges.of(_Named(name, file) for _, name, file in sorted(files, key=lambda item: item[:2]))
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A file as `LabelChanges` reads entries."""
+
+    entry_id: str
+    file: LearnedFile
+
+    @property
+    def kind(self) -> ProposalKind:
+        return self.file.kind
+
+    @property
+    def label(self) -> str:
+        return self.file.label
+
+    @property
+    def target(self) -> str | None:
+        return self.file.target
+
+
+def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Prediction]:
+    return [replace(item, label=changes.now(item.label) or FALLBACK_INTENT) for item in predictions]
+
+
+def _deltas(
+    holdout: Sequence[Example], before: Sequence[Prediction], after: Sequence[Prediction]
+) -> tuple[LabelDelta, ...]:
+    """Return the labels whose messages are understood more or less often than before, the worst first."""
+    counts: dict[str, list[int]] = {}
+    for example, old, new in zip(holdout, before, after, strict=True):
+        row = counts.setdefault(example.label, [0, 0, 0])
+        row[0] += 1
+        row[1] += old.label == example.label
+        row[2] += new.label == example.label
+    moved = [LabelDelta(label, *row) for label, row in counts.items() if row[1] != row[2]]
+    return tuple(sorted(moved, key=lambda item: (item.after - item.before, item.label)))

@@ -1,0 +1,44 @@
+"""The gate's verdict as Markdown, for a comment on the change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from learning.evaluate import Evaluation
+from learning.gate import SHOWN, GateReport
+from learning.pull_body import fenced, span
+
+MARK = "<!-- evergreen:gate -->"  # by which a comment is found again and replaced
+
+
+def render_gate(report: GateReport) -> str:
+    """Return the verdict with what has changed; texts of others stand in it as text."""
+    verdict = "passed" if report.passed else "failed"
+    lines = [MARK, f"## Gate {verdict}", "", span(report.reason), ""]
+    if report.problems:
+        lines += fenced("Problems", _cut(report.problems))
+    if report.comparison:
+        before, after = report.comparison.champion, report.comparison.challenger
+        lines += ["| | without the change | with it |", "|---|---|---|"]
+        lines += [f"| accuracy on the hold-out | {_share(before)} | {_share(after)} |", ""]
+    if report.labels:
+        lines += ["| label | held out | understood before | now |", "|---|---|---|---|"]
+        for item in report.labels[:SHOWN]:
+            name = span(item.label.replace("|", "/"))
+            lines.append(f"| {name} | {item.total} | {item.before} | {item.after} |")
+        lines.append("")
+    if report.comparison:
+        for heading, texts in (("Lost", report.comparison.lost), ("Gained", report.comparison.gained)):
+            lines += fenced(heading, _cut(texts)) if texts else []
+    if report.changed:
+        lines += ["Learned files that differ: " + ", ".join(span(name) for name in report.changed[:SHOWN]), ""]
+    return "\n".join(lines)
+
+
+def _share(found: Evaluation) -> str:
+    return f"{100 * found.accuracy:.2f} % ({found.correct} of {found.total})"
+
+
+def _cut(texts: Sequence[str]) -> list[str]:
+    more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
+    return [*texts[:SHOWN], *more]
