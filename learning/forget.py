@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from learning.errors import EvergreenError, NotFound
 from learning.loop import Loop
 from learning.model import Erased, UserEvent, sender_key
+from learning.names import check_name
 from learning.pipeline import write_branch
 from learning.ports import TrackerEraser
 from learning.texts import clean_example, key_phrase
@@ -66,6 +67,7 @@ def forget(
         TrackerStoreError: events are to be deleted from a tracker store that cannot be opened.
 
     """
+    check_name(who)
     problems: list[str] = []
     if sender_id is None:
         if key is None or len(key) != KEY_LENGTH:

@@ -26,6 +26,7 @@ from learning.model import (
     Regrouping,
     RegroupNote,
 )
+from learning.names import check_name
 from learning.rearranging import BY_HAND, vectors_of
 from learning.regroup import folded, people
 from learning.review import OPEN_STATES, move, round_id
@@ -54,6 +55,7 @@ class Moves:
     """
 
     def __init__(self, loop: Loop, labelled: Sequence[Labelled], who: str, at: datetime) -> None:
+        check_name(who)
         self._loop = loop
         self._at = at
         self._gaps = loop.store.gaps()

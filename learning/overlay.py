@@ -22,6 +22,7 @@ from learning.overlay_intake import Intake
 from learning.overlay_snapshot import CaptureRule, Nearest, OverlayEntry, OverlayMatch, OverlaySnapshot
 from learning.overlay_table import OverlayTable, snapshot_of
 from learning.vectors import Vectors
+from learning.wordings import LiveExperiment
 
 __all__ = [
     "CaptureRule",
@@ -86,6 +87,7 @@ class OverlayReader:
         self._database: OverlayDatabase | None = None
         self._intake = Intake(self._make_table(), self._encode, self._identity)
         self._version: int | None = None  # None: nothing was read yet
+        self._experiments: tuple[LiveExperiment, ...] = ()
         self._refused: dict[str, str] = {}  # experiments and merges that cannot be followed
         self._reported: dict[str, str] | None = None
         self._report_at = 0.0
@@ -185,7 +187,8 @@ class OverlayReader:
                 self._intake.take(reading)
         self._refused = dict(reading.refused)
         self._intake.table = self._intake.table.compacted()
-        self._show(self._intake.table.snapshot(reading.version, reading.experiments))
+        self._experiments = reading.experiments
+        self._show(self._intake.table.snapshot(reading.version, self._experiments))
         self._version = reading.version
 
     def _encode_waiting(self, until: float) -> None:
@@ -194,19 +197,18 @@ class OverlayReader:
             return
         while self._intake.waits and self._clock() < until and not self._stop.is_set():
             self._intake.encode_some()
-        self._show(self._intake.table.snapshot(self._snapshot.version, self._snapshot.experiments))
+        self._show(self._intake.table.snapshot(self._snapshot.version, self._experiments))
 
     # --- showing -------------------------------------------------------------------------------
 
     def _show(self, snapshot: OverlaySnapshot) -> None:
-        """Make a snapshot the one that messages see, with all that it works out once."""
+        """Make a snapshot the one that messages see; what became of labels is worked out here, not with a message."""
         for entry_id in snapshot.changes.refused:
             logger.error(
                 "overlay: entry %s merges labels in a circle and is left out; withdraw it or the merge before it",
                 entry_id,
             )
             self._refused[entry_id] = "it merges labels in a circle"
-        snapshot.wordings  # noqa: B018  # here, not with a message
         self._snapshot = snapshot
 
     def _report(self) -> None:

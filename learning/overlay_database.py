@@ -101,7 +101,8 @@ def _queries(columns: Sequence[str], since: int | None) -> list[str]:
     queries = ["SELECT * FROM entries WHERE state = 'published'"]
     if "held_by" in columns:
         names = "entry_id, kind, label, state, held_by"
-        queries.append(f"SELECT {names} FROM entries WHERE state = 'absorbed' OR held_by IS NOT NULL")
+        withdrawn = "state = 'withdrawn' AND held_by IS NOT NULL"
+        queries.append(f"SELECT {names} FROM entries WHERE state = 'absorbed' OR ({withdrawn})")
     return queries
 
 

@@ -55,19 +55,23 @@ class Intake:
 
     def _take_row(self, row: Mapping[str, Any]) -> str:
         """Bring one row into the table; return its entry's id."""
-        entry_id = str(row["entry_id"])
+        entry_id, state = str(row["entry_id"]), row["state"]
         self.broken.pop(entry_id, None)
         self._waiting.pop(entry_id, None)
-        if row["state"] == ProposalState.PUBLISHED.value:
+        if state == ProposalState.PUBLISHED.value:
             try:
                 self._put({**row, "entry_id": entry_id})
             except (ValueError, TypeError, KeyError) as error:
                 # One broken entry must cost its own answer only, never the bot.
                 self.table.drop(entry_id)
                 self._quarantine(entry_id, str(error))
-        elif row["kind"] == ProposalKind.ANSWER.value and row["state"] == ProposalState.ABSORBED.value:
+        elif row["kind"] == ProposalKind.ANSWER.value and state == ProposalState.ABSORBED.value:
             self.table.put_absorbed(entry_id, str(row["label"]))
-        elif row["kind"] == ProposalKind.ANSWER.value and row.get("held_by") is not None:
+        elif (
+            row["kind"] == ProposalKind.ANSWER.value
+            and state == ProposalState.WITHDRAWN.value
+            and row.get("held_by") is not None
+        ):
             self.table.put_withdrawn(entry_id, str(row["label"]))
         else:
             self.table.drop(entry_id)

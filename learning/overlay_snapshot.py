@@ -12,7 +12,7 @@ from learning.labels import LabelChanges
 from learning.model import EVERYBODY, ProposalKind
 from learning.overlay_rows import Rows
 from learning.vectors import Vectors
-from learning.wordings import LiveExperiment, Wording, Wordings
+from learning.wordings import Wording, Wordings
 
 MOST_COMBINATIONS = 256  # of rollouts that change labels, remembered for one version
 
@@ -103,7 +103,7 @@ class OverlaySnapshot:
     withdrawn: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     answer_shares: Mapping[str, int] = field(default_factory=dict)
     partial: bool = False  # whether anything goes to a part of the users
-    experiments: tuple[LiveExperiment, ...] = ()
+    wordings: Wordings = field(default_factory=Wordings)  # what is told to whom
     _combinations: dict[frozenset[str], LabelChanges] = field(default_factory=dict, compare=False, repr=False)
 
     # --- entries -------------------------------------------------------------------------------
@@ -112,17 +112,12 @@ class OverlaySnapshot:
     def entries(self) -> tuple[OverlayEntry, ...]:
         """All live entries, the oldest release first."""
         live = (self.slots[place] for place in self.places.values())
-        return tuple(sorted(live, key=lambda entry: (entry.release, entry.entry_id)))
+        return tuple(sorted(live, key=age))
 
     def entry(self, entry_id: str) -> OverlayEntry | None:
         """Return a live entry by its id."""
         place = self.places.get(entry_id)
         return None if place is None else self.slots[place]
-
-    @cached_property
-    def wordings(self) -> Wordings:
-        """What is told to whom."""
-        return Wordings.of(self.entries, self.experiments)
 
     def wording(self, utter_action: str, sender: str | None = None) -> Wording:
         """Return what a sender is told for a response name such as `utter_learned/loyalty_points`."""
@@ -235,6 +230,11 @@ class OverlaySnapshot:
     def without_index(self) -> OverlaySnapshot:
         """Return the same, compared row by row."""
         return self.with_rows(replace(self.rows, index=None, indexed=0))
+
+
+def age(entry: OverlayEntry) -> tuple[int, str]:
+    """Return what sorts entries, the oldest release first."""
+    return entry.release, entry.entry_id
 
 
 def _reaches(salt: str, share: int, sender: str | None) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from learning.model import EVERYBODY, ProposalKind
+from learning.model import ANSWERING, EVERYBODY, ProposalKind
 from learning.overlay_index import RowIndex
 from learning.overlay_rows import Rows
-from learning.overlay_snapshot import OverlayEntry, OverlaySnapshot
+from learning.overlay_snapshot import OverlayEntry, OverlaySnapshot, age
 from learning.vectors import Vectors
-from learning.wordings import LiveExperiment
+from learning.wordings import LiveAnswer, LiveExperiment, Wordings, response_of
 
 INDEX_FROM = 5_000  # rows; fewer are compared one by one in half a millisecond, and exactly
 INDEX_STEP = 500  # rows beyond the index that are worth adding to it
@@ -38,6 +38,8 @@ class OverlayTable:
         self._size = 0
         self._numbers: dict[str, int] = {}  # of labels
         self._members: dict[int, list[int]] = {}
+        self._spoken: dict[str, dict[str, OverlayEntry]] = {}  # what answers, by response and entry
+        self._wordings: dict[str, Sequence[LiveAnswer]] = {}
         self._partial: set[str] = set()
         self._changing: dict[str, OverlayEntry] = {}
         self._answers: dict[str, dict[str, int]] = {}  # shares of the live answers, by label and entry
@@ -75,6 +77,9 @@ class OverlayTable:
             self._partial.add(entry.entry_id)
         if entry.kind in CHANGING:
             self._changing[entry.entry_id] = entry
+        if entry.kind in ANSWERING:
+            self._spoken.setdefault(response_of(entry), {})[entry.entry_id] = entry
+            self._word(response_of(entry))
         if entry.kind is ProposalKind.ANSWER:
             self._answers.setdefault(entry.label, {})[entry.entry_id] = entry.share
         if rows is not None:  # it goes to other users, and nothing else of it is new
@@ -102,14 +107,27 @@ class OverlayTable:
             return
         self._partial.discard(entry_id)
         self._changing.pop(entry_id, None)
-        shares = self._answers.get(self._slots[slot].label, {})
-        if shares.pop(entry_id, None) is not None and not shares:
-            del self._answers[self._slots[slot].label]
+        entry = self._slots[slot]
+        if entry.kind in ANSWERING:
+            del self._spoken[response_of(entry)][entry_id]
+            self._word(response_of(entry))
+        if entry.kind is ProposalKind.ANSWER:
+            del self._answers[entry.label][entry_id]
+            if not self._answers[entry.label]:
+                del self._answers[entry.label]
         rows = self._own_rows.pop(entry_id, None)
         if rows is not None:
             self._owners[rows.start : rows.stop] = -1
             self._dead += len(rows)
             self._gone.extend(row for row in rows if row < self._indexed)
+
+    def _word(self, response: str) -> None:
+        """Work out anew what is told for one response."""
+        entries = sorted(self._spoken[response].values(), key=age)
+        if entries:
+            self._wordings[response] = Wordings.of(entries).answers[response]
+        else:
+            del self._spoken[response], self._wordings[response]
 
     def drop_others(self, kept: Collection[str]) -> None:
         """Take out all entries but these."""
@@ -202,11 +220,11 @@ class OverlayTable:
             slots=self._slots,
             places=dict(self._places),
             rows=self.rows(),
-            experiments=experiments,
-            changing=tuple(sorted(self._changing.values(), key=lambda entry: (entry.release, entry.entry_id))),
+            wordings=Wordings(dict(self._wordings), {one.response: one for one in experiments}),
+            changing=tuple(sorted(self._changing.values(), key=age)),
             withdrawn={
                 label: (entry_id, EVERYBODY if label in absorbed else self._answer_share(label))
-                for entry_id, label in self._withdrawn.items()
+                for entry_id, label in sorted(self._withdrawn.items())
             },
             answer_shares=self._answer_shares(absorbed),
             partial=bool(self._partial),

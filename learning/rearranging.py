@@ -33,6 +33,7 @@ from learning.model import (
     RegroupNote,
     content_id,
 )
+from learning.names import check_name
 from learning.proposing import write_proposals
 from learning.regroup import divide, divide_in_two, folded, people, rows_saying, without
 from learning.review import move, round_id
@@ -57,6 +58,7 @@ def split(loop: Loop, prefix: str, texts: Sequence[str], who: str, at: datetime)
         ReviewError: the proposal is decided, one of `texts` is none of its messages, or nothing would stay.
 
     """
+    check_name(who)
     proposal = loop.store.proposal(prefix)
     gap = _gap_of(loop, proposal)
     turns = _turns_of(loop, gap)
@@ -101,6 +103,7 @@ def merge(loop: Loop, prefixes: Sequence[str], who: str, at: datetime) -> Propos
         ReviewError: there are fewer than two, or one of them is decided.
 
     """
+    check_name(who)
     proposals = list({item.proposal_id: item for item in map(loop.store.proposal, prefixes)}.values())
     if len(proposals) < 2:
         raise ReviewError("is only one proposal", ", ".join(prefixes), "name at least two different ones")
@@ -144,6 +147,7 @@ def move_example(loop: Loop, prefix: str, text: str, label: str, who: str, at: d
         ReviewError: the proposal is decided, the text is none of its examples, or the bot does not know the label.
 
     """
+    check_name(who)
     source = loop.store.proposal(prefix)
     gap = _gap_of(loop, source)
     if folded(text) not in map(folded, source.examples):

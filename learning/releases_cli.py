@@ -175,7 +175,8 @@ def _tell_plan(app: App, changes: tuple[Change, ...], json: bool) -> None:
         console.print_json({"would_change": [_plain_item(item) for item in items]})
         return
     for item in items:
-        console.out.print(f"would: {_sentence(item)}")
+        label, change = console.line(item.label), item.change
+        console.out.print(f"would bring {label} ({change.item_id[:8]}) from {change.before} to {change.after} %")
 
 
 def _still_known(entry: Entry) -> str:

@@ -18,6 +18,7 @@ from learning.model import (
     SecondReading,
     content_id,
 )
+from learning.names import check_name
 from learning.review import effective
 
 VERDICTS = frozenset({Action.APPROVE, Action.EDIT, Action.REJECT})
@@ -53,6 +54,7 @@ def read(loop: Loop, prefix: str, action: Action, who: str, at: datetime, reason
         ReviewError: the proposal is not drawn for it, or `who` decided it.
 
     """
+    check_name(who)
     proposal = loop.store.proposal(prefix)
     item = f"proposal {proposal.proposal_id}"
     first = _first_verdicts(loop).get(proposal.proposal_id)

@@ -111,9 +111,8 @@ class Wordings:
         answers: dict[str, list[LiveAnswer]] = {}
         for entry in entries:
             if entry.kind in ANSWERING and entry.answer:
-                reworded = entry.target if entry.kind is ProposalKind.REWORD else None
                 live = LiveAnswer(entry.entry_id, entry.kind, entry.answer, entry.share)
-                answers.setdefault(reworded or f"utter_{entry.label}", []).append(live)
+                answers.setdefault(response_of(entry), []).append(live)
         return cls(answers, {one.response: one for one in experiments})
 
     def wording(self, response: str, sender: str | None) -> Wording:
@@ -134,6 +133,12 @@ class Wordings:
             if admitted:
                 return Wording(answer.text, tuple(exposed))
         return Wording(None, tuple(exposed))
+
+
+def response_of(entry: Published) -> str:
+    """Return the response that an entry answers or rewords."""
+    reworded = entry.target if entry.kind is ProposalKind.REWORD else None
+    return reworded or f"utter_{entry.label}"
 
 
 def read_experiments(

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
-from learning.adapters.database import OVERLAY_VERSION, bump_overlay, chunks, get_meta, upsert
+from learning.adapters.database import OVERLAY_VERSION, chunks, get_meta, upsert
 from learning.adapters.experiment_rows import stop_experiment
 from learning.adapters.live_set import (
     begin_release,
@@ -157,28 +157,6 @@ class ReleaseTables(ReviewTables):
             if check is not None:
                 check(read_entries(connection, LIVE))
         return release
-
-    def move_entry(self, entry: Entry, to: ProposalState, who: str, what: str, reason: str, at: datetime) -> None:
-        """Absorb, withdraw or bring back an entry with its proposal; the overlay changes with it."""
-        if to is ProposalState.WITHDRAWN:
-            self.release(ReleaseKind.WITHDRAW, [Change(entry.entry_id, entry.share, 0)], who, at, reason)
-            return
-        with self._database.write() as connection:
-            table = schema.entries
-            changed = connection.execute(
-                sa.update(table)
-                .where(table.c.entry_id == entry.entry_id, table.c.state == entry.state.value)
-                .values(state=to.value, changed=bump_overlay(connection))
-            )
-            if changed.rowcount != 1:
-                raise StoreError(f"is no longer {entry.state.value}", f"entry {entry.entry_id}", "look at it again")
-            connection.execute(
-                sa.update(schema.proposals)
-                .where(schema.proposals.c.proposal_id == entry.proposal_id)
-                .values(state=to.value)
-            )
-            evidence = entry_evidence(entry)
-            append_row(connection, at, who, what, entry.entry_id, entry.state.value, to.value, reason, evidence)
 
     def entries(self, *states: ProposalState) -> list[Entry]:
         """Return the entries in the given states (all without any), in the order of their release."""

@@ -54,6 +54,17 @@ HOLDOUT = {
     "greet": ("hello friend", "good morning"),
 }
 
+WRONG = (  # taught as greetings
+    "my new password",
+    "my new password now",
+    "my new password today",
+    "my password change",
+    "my forgotten password",
+    "my parcel please",
+    "my parcel please now",
+    "the password change",
+)
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
@@ -110,8 +121,7 @@ def test_a_good_change_passes_and_says_what_it_did(project: Path, tmp_path: Path
 
 
 def test_a_change_that_makes_the_model_worse_fails(project: Path) -> None:
-    wrong = tuple(f"{word} password {number}" for number in range(8) for word in ("forgotten", "new", "change my"))
-    change(project, [proposal(1, kind=ProposalKind.EXAMPLES, label="track_order", answer=None, examples=wrong)])
+    change(project, [proposal(1, kind=ProposalKind.EXAMPLES, label="greet", answer=None, examples=WRONG)])
     done = gate(project, "--markdown")
 
     assert done.returncode == 3, done.stdout + done.stderr

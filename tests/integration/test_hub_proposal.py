@@ -256,7 +256,7 @@ def test_what_the_model_has_absorbed_is_not_undone(world: World, client: TestCli
     decided(world)
     fields = dict(Page(client.get(PATH).text).forms[f"{PATH}/undo"])
     (entry,) = world.store.entries()
-    world.store.move_entry(entry, ProposalState.ABSORBED, "retrain", "absorb", "", NOW)
+    world.store.absorb([(entry, "understood")], "m", "retrain", NOW)
     page = client.get(PATH)
     seen = {**fields, "seen": fingerprint(world.store.proposal(ID))}
     answer = client.post(f"{PATH}/undo", data=seen)

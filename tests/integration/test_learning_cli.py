@@ -17,6 +17,7 @@ import pytest
 from learning import __main__ as command_line
 from learning.adapters.store import Store
 from learning.model import ProposalKind, ProposalState
+from learning.overlay import OverlayReader
 from learning.privacy import PatternRedactor
 from tests.learning_builders import (
     CORRUPT_ROWS,
@@ -388,6 +389,20 @@ def test_a_read_only_database_can_still_be_looked_at(root: Path, run: Run) -> No
     assert store_of(root).overlay_version() == 0
 
 
+def test_status_tells_what_running_bots_leave_out(root: Path, run: Run) -> None:
+    run("mine")
+    run("review", "approve", proposals(run)[0]["proposal_id"], "--answer", "Points.")
+    with sqlite3.connect(root / "var" / "learning.db") as connection:
+        connection.execute("UPDATE entries SET answer = NULL")
+        entry_id = connection.execute("SELECT entry_id FROM entries").fetchone()[0]
+    encoder = FakeEncoder()
+    OverlayReader(f"sqlite:///{root / 'var' / 'learning.db'}", encoder.encode, encoder.identity).snapshot()
+
+    assert f"{entry_id[:8]}  left out by running bots: it has no answer" in run("status").out
+    [broken] = json.loads(run("status", "--json").out)["quarantined"]
+    assert (broken["entry_id"], broken["reason"]) == (entry_id, "it has no answer")
+
+
 def test_an_altered_audit_log_is_told_and_fails(root: Path, run: Run) -> None:
     run("mine")
     with sqlite3.connect(root / "var" / "learning.db") as connection:
@@ -511,3 +526,77 @@ def test_a_real_process_ends_with_one_line_and_code_1(root: Path) -> None:
         "does not exist; talk to the bot once, or correct tracker_store in endpoints.yml"
     )
     assert done.returncode == 1
+
+
+# --- releases -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def released(root: Path, run: Run) -> dict[str, Any]:
+    """Release 1 is an answer with a hostile text, release 2 more examples of it; the first as JSON."""
+    answer = "Yes.\n[bold]No[/bold]\x1b[2J"
+    more = proposal(2, kind=ProposalKind.EXAMPLES, label="learned/a", answer=None, examples=("point me",))
+    store_of(root).save_proposals([proposal(1, label="learned/a", answer=answer.replace("\x1b", "")), more], START)
+    for number in (1, 2):
+        assert run("review", "approve", proposal(number).proposal_id).code == 0
+    return dict(json.loads(run("releases", "show", "1", "--json").out))
+
+
+def test_releases_are_listed_and_shown_with_their_diff(run: Run, released: dict[str, Any]) -> None:
+    listed = json.loads(run("releases", "list", "--json").out)
+    assert [one["release"] for one in listed] == [2, 1]
+    assert released["changes"][0]["label"] == "learned/a"
+    assert "+- intent: learned/a" in released["diff"]
+    shown = run("releases", "show", "1").out
+
+    assert "learned/a" in shown
+    assert "[bold]No[/bold]" in shown
+    assert "+- intent: learned/a" in shown
+    assert "1 older ones" in run("releases", "list", "--limit", "1").out
+    assert "is no release" in run("releases", "show", "7").error
+
+
+def test_withdraw_restore_and_rollback(root: Path, run: Run, released: dict[str, Any]) -> None:
+    entry = released["changes"][0]["item"]
+    assert "takes both back" in run("rollback", "1").error
+    done = json.loads(run("withdraw", entry[:6], "--reason", "wrong", "--who", "ann", "--json").out)
+    assert (done["withdrawn"], done["in_the_model"], len(done["changes"])) == ("learned/a", False, 2)
+    planned = run("restore", entry, "--dry-run").out
+    assert planned.count("would bring learned/a") == 2
+    assert store_of(root).entries(ProposalState.PUBLISHED) == []
+
+    assert run("restore", entry, "--reason", "right").code == 0
+    assert json.loads(run("rollback", "4", "--who", "bob", "--json").out)["undoes"] == 4
+    assert "was taken back by release 5" in run("rollback", "4").error
+    assert run("rollback", "--to", "1").code == 0
+    (left,) = store_of(root).entries(ProposalState.PUBLISHED)
+    assert left.entry_id == entry
+    assert "taken back by" in run("releases", "list").out
+    assert run("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("arguments", [("rollback",), ("rollback", "1", "--to", "0")])
+def test_a_rollback_names_one_release_or_one_to_go_back_to(run: Run, arguments: tuple[str, ...]) -> None:
+    refused = run(*arguments)
+    assert refused.code == 2
+    assert "name one release to take back" in refused.err.replace("\n", " ")
+
+
+def test_models_are_listed_and_rolled_back(root: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = FakeServer(root / "models" / "old.tar.gz")
+    monkeypatch.setattr("learning.bootstrap.RasaServer", lambda *options: server)
+    server.model.parent.mkdir()
+    server.model.write_bytes(b"old")
+    assert "No model went live" in run("models", "list").out
+    assert "running: old.tar.gz" in run("models", "check").out
+    assert "came after none that is known" in run("models", "rollback").error
+    new = server.model.with_name("new.tar.gz")
+    new.write_bytes(b"new")
+    server.model = new
+    assert json.loads(run("models", "check", "--json").out)["running"] == "new.tar.gz"
+    listed = json.loads(run("models", "list", "--json").out)
+    assert {one["name"]: one["running"] for one in listed["models"]} == {"new.tar.gz": True, "old.tar.gz": False}
+
+    assert "now running: old.tar.gz" in run("models", "rollback", "old", "--reason", "worse").out
+    assert server.model.name == "old.tar.gz"
+    assert "fits 0 models" in run("models", "rollback", "nothing").error

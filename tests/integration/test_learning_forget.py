@@ -29,6 +29,7 @@ from learning.loop import Loop
 from learning.model import (
     Action,
     AgentAnswer,
+    Change,
     Decision,
     Erased,
     Gap,
@@ -39,6 +40,7 @@ from learning.model import (
     ProposalKind,
     ProposalState,
     Rating,
+    ReleaseKind,
     Replay,
     Source,
     content_id,
@@ -211,7 +213,9 @@ def test_running_bots_drop_the_text_at_once_and_keep_the_rest(shop: Shop) -> Non
     assert list(after.entries[0].examples) == kept
     assert "typed by staff" in kept
     assert after.entries[0].label == label
-    assert np.array_equal(after.vectors, encoder.encode(kept))
+    found = after.nearest(encoder.encode(kept)[0])
+    assert found is not None
+    assert found.similarity == pytest.approx(1)
 
 
 def test_a_text_that_somebody_else_said_stays(shop: Shop) -> None:
@@ -541,7 +545,8 @@ def test_an_entry_without_examples_is_withdrawn(store: Store) -> None:
     erased = erase(store, "zoe")
 
     assert (erased.entries, erased.withdrawn) == (("greet",), ("greet",))
-    assert store.overlay_version() == version + 1
+    assert store.overlay_version() > version
+    assert store.releases()[0].changes == (Change(store.entries(ProposalState.WITHDRAWN)[0].entry_id, 100, 0),)
     (kept,) = store.entries(ProposalState.PUBLISHED)
     (gone,) = store.entries(ProposalState.WITHDRAWN)
     assert (kept.examples, gone.examples) == (("zyzzyva two",), ())
@@ -737,7 +742,7 @@ def test_what_agents_told_nobody_else_goes_from_what_was_withdrawn(store: Store)
     store.save_proposals([drafted()], START)
     published(store, drafted())
     (entry,) = store.entries()
-    store.move_entry(entry, ProposalState.WITHDRAWN, "ann", "withdraw", "no", START)
+    store.release(ReleaseKind.WITHDRAW, [Change(entry.entry_id, 100, 0)], "ann", START)
 
     assert erase(store, "zoe").named == ()
     assert places_of(store, "zyzzyva") == set()

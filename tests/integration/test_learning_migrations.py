@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 from learning.adapters.database import MIGRATIONS
 from learning.adapters.store import Store
 from learning.calibration import read_calibration, read_decided
-from learning.model import Action, GoodTurn, ProposalState, Signal
+from learning.model import LIVE, Action, Change, GoodTurn, ProposalState, ReleaseKind, Signal
+from learning.releasing import live_shares
 from tests.learning_builders import make_loop, make_project
 
 AT = "2024-03-01 09:00:00.000000"
@@ -113,3 +114,64 @@ def test_nothing_is_learned_from_scores_that_were_made_otherwise(tmp_path: Path)
     }
     assert [(item.score, item.score_parts) for item in loop.store.proposals()] == [(90, ())] * 3
     assert set(loop.store.gaps(changed=True)) == {"gap0", "gap1", "gap2"}
+
+
+def released_database(path: Path) -> str:
+    """A database at revision 0004: what was published anew, withdrawn, absorbed, and what is only live."""
+    url = f"sqlite:///{path}"
+    engine = sa.create_engine(url, future=True)
+    steps = ["again", "again", "gone", "taken", "live"]
+    states = {"again": ("published", 2), "gone": ("withdrawn", 3), "taken": ("absorbed", 4), "live": ("published", 5)}
+    with engine.begin() as connection:
+        upgrade_to(connection, "0004")
+        for number, entry_id in enumerate(steps, start=1):
+            connection.execute(
+                sa.text("INSERT INTO releases (number, entry_id, who, at) VALUES (:number, :entry, 'ann', :at)"),
+                {"number": number, "entry": entry_id, "at": f"2024-03-0{number} 09:00:00.000000"},
+            )
+        for entry_id, (state, number) in states.items():
+            connection.execute(
+                sa.text(
+                    "INSERT INTO entries (entry_id, proposal_id, kind, label, examples, encoder, release, state)"
+                    " VALUES (:entry, :entry, 'examples', 'greet', '[]', 'e', :number, :state)"
+                ),
+                {"entry": entry_id, "number": number, "state": state},
+            )
+        for seq, (what, item, reason) in enumerate(
+            [("withdraw", "gone", "wrong"), ("absorb", "taken", "evergreen-1.tar.gz understands 90 %")], start=1
+        ):
+            connection.execute(
+                sa.text(
+                    'INSERT INTO audit (seq, at, who, what, item, "before", "after", reason, evidence_hash,'
+                    " previous_hash, row_hash) VALUES (:seq, :at, 'bob', :what, :item, '', '', :reason, '', '', '')"
+                ),
+                {"seq": seq, "at": AT, "what": what, "item": item, "reason": reason},
+            )
+        connection.execute(
+            sa.text(
+                "INSERT INTO runs (job, started, finished, outcome, summary) VALUES ('retrain', :at, :at, 'ok', :said)"
+            ),
+            {"at": "2024-03-04 12:00:00.000000", "said": '{"model": "evergreen-1.tar.gz"}'},
+        )
+    engine.dispose()
+    return url
+
+
+def test_releases_tell_of_withdrawals_and_models_once_upgraded(tmp_path: Path) -> None:
+    store = Store(released_database(tmp_path / "learning.db"))
+    releases = store.releases()
+
+    assert live_shares(releases) == {entry.entry_id: 100 for entry in store.entries(*LIVE)}
+    assert releases[0].changes == (Change("gone", 100, 0),)
+    assert (releases[0].number, releases[0].what, releases[0].who, releases[0].reason) == (
+        6,
+        ReleaseKind.WITHDRAW,
+        "bob",
+        "wrong",
+    )
+    (model,) = store.deployed_models()
+    assert (model.name, model.replaced, set(model.taught)) == ("evergreen-1.tar.gz", "", {"again", "taken"})
+    assert store.running_model() == "evergreen-1.tar.gz"
+    assert {entry.entry_id: entry.absorbed_by for entry in store.entries() if entry.absorbed_by} == {
+        "taken": "evergreen-1.tar.gz"
+    }

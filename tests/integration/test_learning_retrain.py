@@ -11,7 +11,15 @@ import pytest
 
 from learning.errors import BotServerError, ProjectError, TrainingError
 from learning.loop import Loop
-from learning.model import Action, Decision, Entry, ProposalState, content_id
+from learning.model import (
+    Action,
+    Change,
+    Decision,
+    Entry,
+    ProposalState,
+    ReleaseKind,
+    content_id,
+)
 from learning.pipeline import mine, review
 from learning.retrain import RetrainReport, retrain
 from learning.review import move
@@ -170,7 +178,7 @@ def test_what_is_withdrawn_while_training_is_not_absorbed(loop: Loop, server: Fa
 
     def withdraw() -> None:
         gone: Entry = loop.store.entries(S.PUBLISHED)[0]
-        loop.store.move_entry(gone, S.WITHDRAWN, "ann", "withdraw", "wrong", START)
+        loop.store.release(ReleaseKind.WITHDRAW, [Change(gone.entry_id, 100, 0)], "ann", START)
 
     nlu.on_train = withdraw
     report = retrain(loop, nlu, server)

@@ -175,7 +175,7 @@ def test_what_is_absorbed_is_not_undone(loop: Loop) -> None:
     one = waiting(loop)["loyalty"]
     approve(loop, one)
     (entry,) = loop.store.entries()
-    loop.store.move_entry(entry, S.ABSORBED, "retrain", "absorb", "understood", START)
+    loop.store.absorb([(entry, "understood")], "m", "retrain", START)
 
     with pytest.raises(ReviewError, match="part of the trained model"):
         decide(loop, one, Action.UNDO)
@@ -597,7 +597,7 @@ def test_a_bulk_that_is_all_part_of_the_model_is_not_the_last(loop: Loop) -> Non
     one = next(item for item in waiting(loop).values() if item.answer)
     batch, _ = decide_all(loop, [one], lambda item: Decision(item.proposal_id, Action.APPROVE, "ann", START))
     (entry,) = loop.store.entries(S.PUBLISHED)
-    loop.store.move_entry(entry, S.ABSORBED, "retrain", "absorb", "understood", START)
+    loop.store.absorb([(entry, "understood")], "m", "retrain", START)
 
     with pytest.raises(NotFound):
         last_batch(loop)

@@ -14,12 +14,14 @@ from learning.adapters import store_review
 from learning.adapters.store import Store
 from learning.bulk import decide_all
 from learning.errors import NotFound, ReviewError, StoreError
+from learning.forget import forget
 from learning.loop import Loop
 from learning.model import Action, Decision, Proposal, ProposalKind, ProposalState
-from learning.pipeline import publish_waiting, review, withdraw
+from learning.pipeline import merge, move_example, publish_waiting, review, rollback, split, withdraw
 from learning.review import HasChanged, content_mark
 from learning.review import decide as decide_purely
 from learning.reviewing import assign, would_do
+from learning.second_reading import read as read_second
 from tests.learning_builders import START, FakeEncoder, make_loop, make_project, proposal
 
 S = ProposalState
@@ -187,6 +189,12 @@ def test_nobody_decides_by_the_name_of_a_policy(loop: Loop) -> None:
         lambda: would_do(loop, approval(proposal(1), "policy:bob")),
         lambda: assign(loop, proposal(1).proposal_id, "ann", "policy:bob"),
         lambda: withdraw(loop, entry.entry_id, "policy:bob", "because"),
+        lambda: rollback(loop, 1, "policy:bob"),
+        lambda: split(loop, proposal(1).proposal_id, (), "policy:bob", START),
+        lambda: merge(loop, [proposal(1).proposal_id, proposal(2).proposal_id], "policy:bob", START),
+        lambda: move_example(loop, proposal(1).proposal_id, "x", "greet", "policy:bob", START),
+        lambda: read_second(loop, proposal(2).proposal_id, Action.APPROVE, "policy:bob", START),
+        lambda: forget(loop, lambda: pytest.fail("was opened"), "policy:bob", "zoe"),
     ]
     for attempt in attempts:
         with pytest.raises(ReviewError, match="begins with policy:, as only automatic decisions do"):

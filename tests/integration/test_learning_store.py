@@ -20,6 +20,7 @@ from learning.adapters.store_conversations import GOOD_TURNS_KEPT
 from learning.errors import NotFound, ReviewError, StoreError
 from learning.model import (
     Action,
+    Change,
     Decision,
     GapKind,
     GoodTurn,
@@ -30,6 +31,7 @@ from learning.model import (
     ProposalKind,
     ProposalState,
     Rating,
+    ReleaseKind,
     Replay,
     ScorePart,
     Signal,
@@ -417,7 +419,7 @@ def test_publishing_makes_entry_release_version_and_audit_in_one(store: Store, u
     encoder = FakeEncoder()
     snapshot = OverlayReader(url, encoder.encode, "fake-1").snapshot()
     assert snapshot.version == 2
-    assert np.allclose(snapshot.vectors[:3], encoder.encode(snapshot.entries[0].examples))
+    assert np.allclose(snapshot.rows.vectors[:3], encoder.encode(snapshot.entries[0].examples))
 
 
 def test_what_is_not_approved_cannot_be_published(store: Store) -> None:
@@ -451,13 +453,15 @@ def test_an_examples_entry_keeps_no_answer(store: Store) -> None:
 def test_an_entry_moves_with_its_proposal(store: Store) -> None:
     publish(store)
     (live,) = store.entries()
-    store.move_entry(live, S.WITHDRAWN, "ann", "withdraw", "wrong", START)
+    store.release(ReleaseKind.WITHDRAW, [Change(live.entry_id, 100, 0)], "ann", START, "wrong")
 
     assert store.entries(S.PUBLISHED) == []
     assert store.proposals()[0].state is S.WITHDRAWN
     assert store.overlay_version() == 2
-    with pytest.raises(StoreError, match="is no longer published"):
-        store.move_entry(live, S.ABSORBED, "retrain", "absorb", "", START)
+    assert store.absorb([(live, "understood")], "m", "retrain", START) == []
+    assert store.entries()[0].state is S.WITHDRAWN
+    with pytest.raises(StoreError, match="is withdrawn by now and cannot go from 100 to 0 %"):
+        store.release(ReleaseKind.WITHDRAW, [Change(live.entry_id, 100, 0)], "bob", START)
 
 
 def test_a_commit_is_noted_on_releases_that_have_none(store: Store) -> None:

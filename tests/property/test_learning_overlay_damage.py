@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.adapters.store import Store
@@ -44,7 +44,7 @@ def damages(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(changes=st.lists(damages(), min_size=1, max_size=3), at_once=st.booleans())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, deadline=None)  # each makes a database; run it with more by hand
 def test_a_broken_row_costs_its_own_entry_only(changes: list[dict[str, Any]], at_once: bool) -> None:
     with TemporaryDirectory() as folder:
         url = fresh_database(Path(folder) / "learning.db")

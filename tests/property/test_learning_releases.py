@@ -32,23 +32,21 @@ PLACES = st.integers(0, 30)
 SHARES = st.sampled_from([100, 100, 25])
 CRASHES = st.one_of(st.none(), st.none(), st.integers(0, 30))
 ONCE = settings(
-    max_examples=12, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+    max_examples=10, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
 
 
 class Releases(RuleBasedStateMachine):
     """Everything that people, jobs and crashes do to what is live."""
 
-    url: str | None = None
-
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
-        self.world = World(Path(self.folder.name), self.new_url())
+        self.world = self.new_world()
 
-    def new_url(self) -> str | None:
-        """Return the URL of an empty database, None for an SQLite file."""
-        return None
+    def new_world(self) -> World:
+        """Return a world of its own."""
+        return World(Path(self.folder.name))
 
     def teardown(self) -> None:
         """Close and remove everything."""

@@ -81,7 +81,7 @@ def act(loop: Loop, step: str, number: int, known: Known) -> None:
                 if step == "withdraw":
                     withdraw(loop, entry.entry_id, "ann", "wrong")
                 else:
-                    loop.store.move_entry(entry, S.ABSORBED, "retrain", "absorb", "understood", START)
+                    loop.store.absorb([(entry, "understood")], "m", "retrain", START)
     elif step == "recover":
         publish_waiting(loop)
     elif step == "mine":

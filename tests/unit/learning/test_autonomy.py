@@ -451,7 +451,7 @@ def test_what_is_in_the_trained_model_is_withdrawn_and_said_to_be_there(tmp_path
     loop = make(tmp_path)
     run(loop, fine())
     (entry,) = loop.store.entries(S.PUBLISHED)
-    loop.store.move_entry(entry, S.ABSORBED, "retrain", "absorb", "understood", START)
+    loop.store.absorb([(entry, "understood")], "m", "retrain", START)
 
     swept = sweep(loop, "ann")
 

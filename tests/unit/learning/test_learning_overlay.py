@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from learning.adapters.store import Store
-from learning.model import ProposalKind, ProposalState
+from learning.model import (
+    Change,
+    ProposalKind,
+    ProposalState,
+    ReleaseKind,
+)
 from learning.overlay import RETRY_SECONDS, OverlayReader, open_reader
 from tests.learning_builders import LOYALTY, START, FakeEncoder, fresh_database, proposal
 
@@ -87,7 +92,7 @@ def test_a_snapshot_in_use_does_not_change_under_a_message(url: str) -> None:
     store, watching = Store(url), reader(url)
     publish(store)
     before = watching.snapshot()
-    store.move_entry(store.entries()[0], ProposalState.WITHDRAWN, "ann", "withdraw", "wrong", START)
+    store.release(ReleaseKind.WITHDRAW, [Change(store.entries()[0].entry_id, 100, 0)], "ann", START)
 
     assert watching.snapshot().entries == ()
     assert len(before.entries) == 1
@@ -96,7 +101,7 @@ def test_a_snapshot_in_use_does_not_change_under_a_message(url: str) -> None:
 def test_what_is_absorbed_is_no_longer_live(url: str) -> None:
     store = Store(url)
     publish(store)
-    store.move_entry(store.entries()[0], ProposalState.ABSORBED, "retrain", "absorb", "known", START)
+    store.absorb([(store.entries()[0], "known")], "m", "retrain", START)
 
     assert reader(url).snapshot().entries == ()
 
