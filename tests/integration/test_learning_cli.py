@@ -484,7 +484,7 @@ def test_gaps_are_listed_and_shown(root: Path, run: Run) -> None:
     assert f"proposal {waiting['proposal_id'][:8]} waits" in shown
     assert "fallback" in shown
     assert set(json.loads(run("gaps", "show", gap["gap_id"], "--json").out)) == {
-        *("gap", "typical", "signals", "tried", "proposals")
+        *("gap", "typical", "signals", "tried", "proposals", "stopped")
     }
 
 
