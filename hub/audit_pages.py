@@ -32,8 +32,9 @@ def audit(request: Request) -> Response:
     problem = ""
     try:
         since, until = _day(asked["since"]), _day(asked["until"])
-    except ValueError:
-        since = until = None
+        beyond = until + timedelta(days=1) if until else None
+    except (ValueError, OverflowError):
+        since = beyond = None
         problem = release_texts.NEED_DATE
     rows = list(
         hub.loop.store.read_audit(
@@ -41,7 +42,7 @@ def audit(request: Request) -> Response:
             who=asked["who"],
             what=asked["what"],
             since=since,
-            until=until + timedelta(days=1) if until else None,
+            until=beyond,
             before=int(before) if before.isascii() and before.isdigit() and len(before) <= 9 else None,
             newest_first=True,
             limit=ROWS_SHOWN + 1,

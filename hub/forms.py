@@ -20,9 +20,10 @@ from learning.model import (
     ProposalKind,
     content_id,
 )
-from learning.review import LEARNED_KEY, MAX_ANSWER, content_mark
+from learning.review import LEARNED_KEY, MAX_ANSWER, content_mark, is_unsayable
 from learning.second_reading import VERDICTS
 
+MAX_REASON = 500  # characters
 MAX_FIELDS = 500  # a proposal's form has about thirty
 
 
@@ -40,6 +41,12 @@ class Form:
         """Return the first value of a field without surrounding space, empty if it was not sent."""
         values = self.fields.get(name, ())
         return values[0].strip() if values else ""
+
+    @property
+    def reason(self) -> str:
+        """What a person gave as the reason: one that can be kept and shown, of at most 500 characters."""
+        said = "".join(" " if is_unsayable(char) else char for char in self.get("reason"))
+        return said.strip()[:MAX_REASON].rstrip()
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return every value of a field."""
@@ -64,7 +71,8 @@ async def read_form(body: AsyncIterator[bytes], limit: int) -> Form:
     )
     return Form(
         {
-            name: tuple(value.replace("\r\n", "\n").replace("\r", "\n") for value in values)
+            # PostgreSQL keeps no NUL in any text.
+            name: tuple(value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "") for value in values)
             for name, values in parsed.items()
         }
     )
@@ -117,9 +125,9 @@ def rejection(proposal: Proposal, form: Form, who: str, at: datetime) -> Decisio
         Incomplete: there is no reason.
 
     """
-    if not form.get("reason"):
+    if not form.reason:
         raise Incomplete(texts.NEED_REASON, "reason", "")
-    return Decision(proposal.proposal_id, Action.REJECT, who, at, reason=form.get("reason"))
+    return Decision(proposal.proposal_id, Action.REJECT, who, at, reason=form.reason)
 
 
 def deferral(proposal: Proposal, form: Form, turns: int, who: str, at: datetime) -> Decision:
@@ -142,7 +150,7 @@ def deferral(proposal: Proposal, form: Form, turns: int, who: str, at: datetime)
 
 def undoing(proposal: Proposal, form: Form, who: str, at: datetime) -> Decision:
     """Return the decision that takes the last one back; the reason is for the audit log, and may be left out."""
-    return Decision(proposal.proposal_id, Action.UNDO, who, at, reason=form.get("reason"))
+    return Decision(proposal.proposal_id, Action.UNDO, who, at, reason=form.reason)
 
 
 def verdict(form: Form) -> tuple[Action, str]:
@@ -158,9 +166,9 @@ def verdict(form: Form) -> tuple[Action, str]:
         raise Incomplete(texts.NEED_VERDICT, "verdict", "") from None
     if action not in VERDICTS:
         raise Incomplete(texts.NEED_VERDICT, "verdict", "")
-    if action is not Action.APPROVE and not form.get("reason"):
+    if action is not Action.APPROVE and not form.reason:
         raise Incomplete(texts.NEED_VERDICT_REASON, "reason", "")
-    return action, form.get("reason")
+    return action, form.reason
 
 
 def _chosen_label(proposal: Proposal, form: Form) -> str:

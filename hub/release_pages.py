@@ -37,7 +37,7 @@ def experiments(request: Request) -> Response:
 
 def withdraw(request: Request) -> Response:
     """Take a published entry back."""
-    hub, reason = hub_of(request), form_of(request).get("reason")
+    hub, reason = hub_of(request), form_of(request).reason
     entry_id = request.path_params["entry_id"]
     if not reason:
         return _page(request, texts.NEED_WITHDRAW_REASON, 422, entry_id)
@@ -54,7 +54,7 @@ def restore(request: Request) -> Response:
     """Bring back an entry that was taken back."""
     hub, entry_id = hub_of(request), request.path_params["entry_id"]
     try:
-        made, warning = release_decisions.restore(hub, entry_id, user_of(request), form_of(request).get("reason"))
+        made, warning = release_decisions.restore(hub, entry_id, user_of(request), form_of(request).reason)
     except (Conflict, ReviewError) as error:
         return _page(request, release_decisions.said(error), 409)
     _leave(request, release_texts.DONE_RESTORED.format(number=made.number, label=_label(hub, entry_id)), warning)
@@ -70,7 +70,7 @@ def share(request: Request) -> Response:
         return _page(request, release_texts.NEED_SHARE, 422, f"share-{entry_id}")
     keep = form.get("keep") == "1"
     try:
-        made, warning = release_decisions.set_share(hub, entry_id, percent, user_of(request), form.get("reason"), keep)
+        made, warning = release_decisions.set_share(hub, entry_id, percent, user_of(request), form.reason, keep)
     except (Conflict, ReviewError) as error:
         return _page(request, release_decisions.said(error), 409)
     done = release_texts.DONE_SHARE.format(number=made.number, label=_label(hub, entry_id), share=percent)
@@ -106,10 +106,10 @@ def _back(
     done: Callable[[int, int], str],
 ) -> Response:
     hub, form, number = hub_of(request), form_of(request), request.path_params["number"]
-    if not form.get("reason"):
+    if not form.reason:
         return _release_page(request, texts.NEED_WITHDRAW_REASON, 422, name)
     try:
-        made, warning = act(hub, number, user_of(request), form.get("reason"), form.get("seen"))
+        made, warning = act(hub, number, user_of(request), form.reason, form.get("seen"))
     except (Conflict, ReviewError) as error:
         return _release_page(request, release_decisions.said(error), 409)
     _leave(request, done(made.number, number), warning)

@@ -47,7 +47,7 @@ EXPERIMENT_ITEM = "Experiment"
 REMOVED_ITEM = "removed"
 UNDOES = "takes back release {number}"
 UNDONE_BY = "taken back by release {number}"
-NOT_CARRIED = "changes no file"
+NOT_CARRIED = "not on the branch: the base has it, or it is not for everybody yet"
 OLDER = "Older releases"
 NEWER = "Newest releases"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from learning import console, pipeline
+from learning.alone import alone
 from learning.audit_cli import audit_cli
 from learning.autonomy import AutonomyReport, decide_alone
 from learning.autonomy_cli import autonomy_cli
@@ -35,6 +36,8 @@ from learning.rollout_cli import rollout_cli
 from learning.running_model import reconcile
 from learning.sandbox_cli import replay_command, sandbox_command
 from learning.scheduler import build_scheduler
+
+RETRAINING = "retraining"
 
 cli = typer.Typer(
     pretty_exceptions_enable=False,
@@ -112,7 +115,7 @@ def publish(ctx: typer.Context, json: bool = AS_JSON) -> None:
 def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Train with what was published, compare on the hold-out, swap the model, absorb the overlay."""
     app = app_of(ctx)
-    with console.steps(quiet=json) as say:
+    with console.steps(quiet=json) as say, alone(app.loop, RETRAINING):
         report = run_retrain(app.loop, app.nlu, app.server, say)
     if json:
         console.print_json(report)
@@ -127,6 +130,8 @@ def schedule(ctx: typer.Context) -> None:
     """Mine and retrain at the cadence of learning.yml until stopped."""
     app = app_of(ctx)
     logging.getLogger().setLevel(logging.INFO)
+    # It would log each address, and with it the token of the bot's API.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     _collect_less_often()
 
     def scheduled_mine() -> None:
@@ -140,7 +145,9 @@ def schedule(ctx: typer.Context) -> None:
         )
 
     def scheduled_retrain() -> None:
-        console.show_retrain(run_retrain(app.loop, app.nlu, app.server))
+        with alone(app.loop, RETRAINING):
+            report = run_retrain(app.loop, app.nlu, app.server)
+        console.show_retrain(report)
 
     settings = app.settings.schedule
     scheduler = build_scheduler(settings, scheduled_mine, scheduled_retrain)

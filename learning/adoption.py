@@ -23,7 +23,7 @@ from learning.model import (
     content_id,
 )
 from learning.names import check_name
-from learning.reviewing import review
+from learning.reviewing import review, would_do
 from learning.rollout_steps import Schedule
 from learning.verdict_words import sentence
 from learning.verdicts import Verdict
@@ -34,7 +34,8 @@ def adopt(
 ) -> tuple[Experiment, Release | None]:
     """Make a variant the answer for everybody, and end the experiment; return both.
 
-    The release is None where the bot says that text anyway. Interrupted between the two, it can be run again.
+    The release is None where the bot says that text anyway. The experiment ends first, so that of two people who adopt
+    at once one is refused; interrupted before the release, it can be run again.
 
     Args:
         loop: the loop.
@@ -55,10 +56,16 @@ def adopt(
     if chosen is None:
         names = ", ".join(one.name for one in experiment.variants)
         raise ReviewError(f"has no variant {variant!r}", item, f"choose one of {names}")
-    if experiment.state is ExperimentState.DRAFT or experiment.winner is not None:
-        what = "was never started" if experiment.winner is None else f"was settled: {experiment.winner} was adopted"
+    settled = f"was settled: {experiment.winner} was adopted"
+    if experiment.state is ExperimentState.DRAFT or experiment.winner not in (None, variant):
+        what = "was never started" if experiment.winner is None else settled
         raise ReviewError(what, item, SHOW.format(experiment.experiment_id[:8]))
     verdict = verdict_of(loop, experiment)
+    if experiment.winner is not None:
+        decision = _decision(loop, experiment, chosen, verdict, who, experiment.reason)
+        if decision is None:
+            raise ReviewError(settled, item, SHOW.format(experiment.experiment_id[:8]))
+        return experiment, _publish(loop, decision)
     if verdict.winner != variant and not (anyway and reason.strip()):
         raise ReviewError(
             f"does not name {variant} the winner: {sentence(verdict)}",
@@ -66,14 +73,17 @@ def adopt(
             "let it run, or decide against the evidence with --anyway and a --reason",
         )
     told = sentence(verdict) if verdict.winner == variant else f"against the evidence: {reason} ({sentence(verdict)})"
-    release = _publish(loop, experiment, chosen, verdict, who, told)
-    return end(loop, experiment, who, told, variant), release
+    decision = _decision(loop, experiment, chosen, verdict, who, told)
+    if decision is not None:
+        would_do(loop, decision)  # what cannot go live ends nothing
+    ended = end(loop, experiment, who, told, variant)
+    return ended, None if decision is None else _publish(loop, decision)
 
 
-def _publish(
+def _decision(
     loop: Loop, experiment: Experiment, chosen: Variant, verdict: Verdict, who: str, reason: str
-) -> Release | None:
-    """Publish a variant's text as a reworded answer; None where it is said anyway."""
+) -> Decision | None:
+    """Propose a variant's text as a reworded answer; return the decision for it, None where it is said anyway."""
     if chosen.text is None:
         return None
     item = f"experiment {experiment.experiment_id}"
@@ -90,7 +100,10 @@ def _publish(
             item,
             "see `python -m learning review show`",
         )
-    decision = Decision(proposal.proposal_id, Action.APPROVE, who, loop.now(), reason)
+    return Decision(proposal.proposal_id, Action.APPROVE, who, loop.now(), reason)
+
+
+def _publish(loop: Loop, decision: Decision) -> Release | None:
     # It was tried on people already: no rollout in steps.
     return review(loop, decision, schedule=Schedule((EVERYBODY,), loop.settings.rollout.hours))
 

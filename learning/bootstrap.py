@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from learning.adapters.encoder import OnnxEncoder
-from learning.adapters.git_branch import GitBranch, is_entry_file
+from learning.adapters.git_branch import GitBranch
 from learning.adapters.git_objects import export, path_in_repository
 from learning.adapters.openai_drafter import OpenAiDrafter
 from learning.adapters.presidio_redactor import PresidioRedactor
@@ -78,10 +78,10 @@ class App:
 
     @property
     def side(self) -> Side:
-        """The project as the gate compares it, with the entry files that are there now."""
+        """The project as the gate compares it, with all training data below the learned folder."""
         folder = self.settings.path(self.settings.project.data) / LEARNED_FOLDER
-        files = [path for path in sorted(folder.glob("*.yml")) if is_entry_file(path.name)]
-        learned = {path.name: path.read_text("utf-8", "replace") for path in files}
+        files = [path for path in sorted(folder.rglob("*")) if path.suffix in (".yml", ".yaml") and path.is_file()]
+        learned = {path.relative_to(folder).as_posix(): path.read_text("utf-8", "replace") for path in files}
         return Side(self.settings, Project(self.settings), self.nlu, learned)
 
     def export(self, ref: str, target: Path) -> App:

@@ -25,6 +25,9 @@ def gate_command(
     base_model: Optional[Path] = typer.Option(
         None, show_default=False, exists=True, dir_okay=False, help="A model of the base; without it one is trained."
     ),
+    allow_retire: bool = typer.Option(
+        False, "--allow-retire", help="Let the change retire labels that held-out messages have."
+    ),
     out: Optional[Path] = typer.Option(None, show_default=False, help="Write the Markdown to this file, too."),
     markdown: bool = typer.Option(False, "--markdown", help="Print Markdown for a comment."),
     json: bool = AS_JSON,
@@ -34,7 +37,7 @@ def gate_command(
     with tempfile.TemporaryDirectory(prefix="evergreen-gate-") as scratch, console.steps(json or markdown) as say:
         before: App = app.export(base, Path(scratch) / "base")
         work = Path(scratch) / "models"
-        report = run_gate(before.side, app.side, app.nlu.validate, work, base_model, say)
+        report = run_gate(before.side, app.side, app.nlu.validate, work, base_model, allow_retire, say)
     if out:
         out.write_text(render_gate(report), "utf-8")
     if json:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from learning.errors import ReviewError
 from learning.labels import CHANGE_KEY
 from learning.model import TEACHING, Entry, Proposal, ProposalKind, ProposalState, content_id
 from learning.publish import entry_id, render_files
 from learning.review import as_decided
+from learning.strict_yaml import Plain, StrictYamlError, read_strict
 from learning.texts import clean_example
 
 NEXT = "correct the file, or decide in the hub or with `python -m learning review`"
@@ -71,9 +70,9 @@ def read_learned(text: str, name: str = "the file") -> LearnedFile:
 
     """
     try:
-        content = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise ReviewError(f"is not valid YAML ({_first_line(error)})", name, NEXT) from error
+        content = read_strict(text)
+    except StrictYamlError as error:
+        raise ReviewError(f"is not valid YAML of an entry ({error})", name, NEXT) from error
     if not isinstance(content, dict):
         raise ReviewError("is no mapping of Rasa's training data", name, NEXT)
     surplus = [str(key) for key in content if key not in ("version", "nlu", "responses", CHANGE_KEY)]
@@ -119,8 +118,8 @@ def _change(change: object, name: str) -> LearnedFile:
     kind = CHANGES.get(str(values.get("kind")))
     needed = ["label"] if kind is ProposalKind.RETIRE else ["label", "target"]
     needed += ["answer"] if kind is ProposalKind.REWORD else []
-    release = values.get("release", 0)
-    if kind is None or any(not isinstance(values.get(key), str) for key in needed) or not isinstance(release, int):
+    release = _release(values.get("release"))
+    if kind is None or release is None or any(not isinstance(values.get(key), str) for key in needed):
         raise ReviewError(
             f"has no complete `{CHANGE_KEY}`: it needs a kind, a release and {', '.join(needed)}", name, NEXT
         )
@@ -129,7 +128,6 @@ def _change(change: object, name: str) -> LearnedFile:
     return LearnedFile(kind, values["label"], (), values.get("answer") or None, values.get("target"), release)
 
 
-def _first_line(error: Exception) -> str:
-    """Return where YAML stopped, without the line itself: it may hold a customer's words."""
-    mark = getattr(error, "problem_mark", None)
-    return f"line {mark.line + 1}" if mark is not None else type(error).__name__
+def _release(value: object) -> int | None:
+    """Return the number of a release, 0 where there is none, None where it is no number."""
+    return 0 if value is None else value.number if isinstance(value, Plain) else None

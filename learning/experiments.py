@@ -113,6 +113,12 @@ def start(loop: Loop, prefix: str, who: str, reason: str = "") -> Experiment:
     now = loop.now()
     after = replace(before, state=ExperimentState.RUNNING, started_at=now, reason=reason)
     loop.store.save_experiment(before, after, who, now)
+    try:
+        answer_to(loop, before.label, item)
+    except ReviewError:
+        # What is withdrawn takes the experiments with it that run by then, and this one did not.
+        end(loop, after, who, "what it was about was taken back at the same moment")
+        raise
     return after
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from learning.branch import for_everybody
 from learning.current_answers import answers_over
 from learning.errors import ReviewError
 from learning.labels import LabelChanges
@@ -57,7 +58,9 @@ def read_labels(loop: Loop) -> Labels:
 
 def _labels(trained: Collection[str], entries: Sequence[Entry]) -> Labels:
     taught = {entry.label for entry in entries if entry.kind is ProposalKind.ANSWER}
-    return Labels(frozenset(trained) | taught, frozenset(LabelChanges.of(entries).decided_by))
+    # What is retired or merged for some is a label still: others are answered by it.
+    gone = LabelChanges.of(for_everybody(entries)).decided_by
+    return Labels(frozenset(trained) | taught, frozenset(gone))
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,11 @@ def fits(content: Content, item: str, project: Known, entries: Sequence[Entry]) 
                 "give it another one with --name, or add its examples to that one by naming it without an answer",
             )
         return
+    # A second decision about a label waits until everybody has the first one.
+    changes = content.kind in (ProposalKind.MERGE, ProposalKind.RETIRE)
+    known = labels.answered.difference(LabelChanges.of(entries).decided_by) if changes else labels.known
     for label in (content.label, content.target if content.kind is ProposalKind.MERGE else None):
-        if label is not None and label not in labels.known:
+        if label is not None and label not in known:
             raise ReviewError(
                 f"is about {label}, which the bot does not know any more", item, "reject it, or bring the intent back"
             )

@@ -57,12 +57,17 @@ def list_gaps(
     for gap in gaps if everything else gaps[:SHOWN]:
         state = " (came back)" if gap.is_reopened else " (handled)" if gap.handled_at else ""
         table.add_row(
-            *(gap.gap_id[:8], gap.priority.value, str(gap.people), str(gap.week), f"x{gap.trend:.1f}"),
+            *(gap.gap_id[:8], gap.priority.value, str(gap.people), str(gap.week), _trend(gap)),
             *(KINDS[gap.kind], escape(gap.name) + state),
         )
     console.out.print(table)
     if not everything and len(gaps) > SHOWN:
         console.out.print(f"and {len(gaps) - SHOWN} more; --all shows them")
+
+
+def _trend(gap: Gap) -> str:
+    """Return how a gap grows; what nobody asked before this week has nothing to be compared with."""
+    return "new" if gap.people <= gap.week else f"x{gap.trend:.1f}"
 
 
 @gaps_cli.command()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from learning.entry_files import LearnedFile, read_learned
 from learning.errors import ReviewError
 from learning.evaluate import Comparison, compare, evaluate
 from learning.labels import LabelChanges, renamed
-from learning.model import FALLBACK_INTENT, TEACHING, Example, Prediction, ProposalKind
+from learning.model import ANSWERING, FALLBACK_INTENT, LEARNED_INTENT, TEACHING, Example, Prediction, ProposalKind
 from learning.ports import NluRunner, ProjectFiles
+from learning.publish import proposal_of
+from learning.review import LEARNED_KEY, check_sayable
 from learning.settings import Settings
 
 SHOWN = 20  # held-out messages, labels and lines of a validation that a report shows
@@ -19,7 +22,7 @@ SHOWN = 20  # held-out messages, labels and lines of a validation that a report 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two projects that are compared; `learned` are the files of its `data/learned/` by name."""
+    """One of the two projects that are compared; `learned` is all YAML below its `data/learned/`, by its path there."""
 
     settings: Settings
     project: ProjectFiles
@@ -39,7 +42,10 @@ class LabelDelta:
 
 @dataclass(frozen=True)
 class GateReport:
-    """The verdict: `problems` are why the change is not sound; without any, `comparison` decides."""
+    """The verdict: `problems` are why the change is not sound; without any, `comparison` decides.
+
+    `retired` counts the held-out messages, by label, that the change takes out of the exam.
+    """
 
     passed: bool
     reason: str
@@ -47,6 +53,7 @@ class GateReport:
     comparison: Comparison | None = None
     labels: tuple[LabelDelta, ...] = ()
     changed: tuple[str, ...] = ()
+    retired: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_gate(
@@ -55,6 +62,7 @@ def run_gate(
     validate: Callable[[], Sequence[str]],
     work: Path,
     base_model: Path | None = None,
+    allow_retire: bool = False,
     say: Callable[[str], None] = lambda step: None,
 ) -> GateReport:
     """Check a change, train on both sides of it, and compare on the base's hold-out with the base's limits.
@@ -67,6 +75,7 @@ def run_gate(
         validate: returns what Rasa finds wrong with the changed project.
         work: an empty folder for models.
         base_model: a model of the base, if there is one; otherwise it is trained.
+        allow_retire: let the change take held-out messages out of the exam by retiring their labels.
         say: told each step.
 
     Raises:
@@ -79,9 +88,16 @@ def run_gate(
         sorted(name for name in {*base.learned, *head.learned} if base.learned.get(name) != head.learned.get(name))
     )
     say("validating the training data")
-    problems = (*check_files({name: text for name, text in head.learned.items() if name in changed}), *validate())
+    changes = label_changes(head.learned)
+    retired = _retired(holdout, label_changes(base.learned), changes)
+    problems = (
+        *check_files({name: text for name, text in head.learned.items() if name in changed}),
+        *(() if allow_retire else _told_retired(retired)),
+        *validate(),
+    )
     if problems:
-        return GateReport(False, f"{len(problems)} problems with the training data", problems, changed=changed)
+        reason = f"{len(problems)} problems with the training data"
+        return GateReport(False, reason, problems, changed=changed, retired=retired)
     if base_model is None:
         base_model = work / "base.tar.gz"
         say("training without the change")
@@ -89,7 +105,6 @@ def run_gate(
     say("training with the change")
     model = work / "head.tar.gz"
     head.nlu.train(head.settings.path(head.settings.project.data), model)
-    changes = label_changes(head.learned)
     wanted = renamed(holdout, changes)
     texts = [example.text for example in wanted]
     say(f"comparing on {len(texts)} held-out messages")
@@ -98,19 +113,28 @@ def run_gate(
     limit = base.settings.retrain.max_accuracy_drop
     comparison = compare(evaluate(wanted, before), evaluate(wanted, after), limit)
     labels = _deltas(wanted, before, after)
-    return GateReport(comparison.passed, comparison.reason, (), comparison, labels, changed)
+    return GateReport(comparison.passed, comparison.reason, (), comparison, labels, changed, retired)
 
 
 def check_files(learned: Mapping[str, str]) -> list[str]:
     """Return what is wrong with the files of entries, one sentence each."""
     found = []
     for name, text in sorted(learned.items()):
+        if proposal_of(name) is None or "/" in name:
+            found.append(f"{name}: is not the file of an entry; training data of your own belongs beside the folder")
+            continue
         try:
             file = read_learned(text, name)
             if file.kind in TEACHING and not file.examples:
                 found.append(f"{name}: has no examples; add one, or remove the file")
             if file.kind is ProposalKind.ANSWER and not (file.answer or "").strip():
                 found.append(f"{name}: has no answer yet; write it under `text:`, or remove the file")
+            elif file.kind in ANSWERING:
+                check_sayable(file.answer or "", name)
+            if file.kind is ProposalKind.ANSWER and not LEARNED_KEY.fullmatch(file.label):
+                found.append(f"{name}: has the name {file.label!r}; use `{LEARNED_INTENT}/` and letters, digits or _")
+            if file.kind is ProposalKind.MERGE and file.target == file.label:
+                found.append(f"{name}: merges {file.label} with itself; remove the file")
         except ReviewError as error:
             found.append(str(error))
     return found
@@ -146,6 +170,20 @@ class _Named:
     @property
     def target(self) -> str | None:
         return self.file.target
+
+
+def _retired(holdout: Sequence[Example], before: LabelChanges, after: LabelChanges) -> dict[str, int]:
+    """Return how many held-out messages have no label any more that had one without the change."""
+    gone = Counter(item.label for item in holdout if after.now(item.label) is None is not before.now(item.label))
+    return dict(sorted(gone.items()))
+
+
+def _told_retired(retired: Mapping[str, int]) -> list[str]:
+    return [
+        f"{label}: is retired, which takes {count} held-out messages out of the exam;"
+        " run the gate with --allow-retire if that is meant"
+        for label, count in retired.items()
+    ]
 
 
 def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Prediction]:

@@ -21,6 +21,9 @@ def render_gate(report: GateReport) -> str:
         before, after = report.comparison.champion, report.comparison.challenger
         lines += ["| | without the change | with it |", "|---|---|---|"]
         lines += [f"| accuracy on the hold-out | {_share(before)} | {_share(after)} |", ""]
+    if report.retired:
+        gone = [f"{label}: {count} held-out messages" for label, count in report.retired.items()]
+        lines += fenced("Taken out of the exam, since their labels are retired", _cut(gone))
     if report.labels:
         lines += ["| label | held out | understood before | now |", "|---|---|---|---|"]
         for item in report.labels[:SHOWN]:

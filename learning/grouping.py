@@ -11,11 +11,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from learning.branch import for_everybody
 from learning.gaps import Known, Learned, Standing, answer_gap_id, existing_gap_id, group_turns, named_gap_id
 from learning.kept_vectors import KeptVectors
 from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
 from learning.model import (
+    LIVE,
     TEACHING,
     UPKEEP_GAPS,
     FailedTurn,
@@ -40,7 +42,7 @@ REBUILT_FROM = 200  # newest members that a gap's mean is made from when the met
 
 def read_known(loop: Loop, encoder: KeptVectors) -> Known:
     """Return what the assistant is trained on, in vectors, under the labels that it answers today."""
-    changes = LabelChanges.of(loop.store.entries(ProposalState.PUBLISHED, ProposalState.ABSORBED))
+    changes = LabelChanges.of(for_everybody(loop.store.entries(*LIVE)))
     examples = renamed(loop.project.examples(), changes)
     texts = [example.text for example in examples]
     vectors = encoder.encode_deep(texts)

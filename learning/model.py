@@ -779,7 +779,7 @@ class PullSeen:
     """What a host tells of a pull request: `state` is open, merged or closed, `commit` is where its files are read.
 
     `commit` is the merge, or the tip of the branch while it is open, empty where neither is there. `who` merged or
-    closed it.
+    closed it. `problem` is why nothing may be decided by it, such as that it was closed by a program.
     """
 
     state: str
@@ -787,6 +787,7 @@ class PullSeen:
     who: str = ""
     labels: frozenset[str] = frozenset()
     body: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from learning.errors import BotServerError
 from learning.review_options import AS_JSON, WHO, app_of
 from learning.running_model import Settled, reconcile, roll_back_model
 
+MODEL_ENDING = ".tar.gz"
+
 models_cli = typer.Typer(
     pretty_exceptions_enable=False, help="The models that went live, and the way back.", no_args_is_help=True
 )
@@ -46,13 +48,13 @@ def list_models(ctx: typer.Context, json: bool = AS_JSON) -> None:
         console.out.print("No model went live by retraining yet.")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("model", "went live (UTC)", "state", "entries", "after"):
+    for heading in ("state", "model", "went live (UTC)", "entries"):
         table.add_column(heading, justify="right" if heading == "entries" else "left", no_wrap=True)
     for row in rows:
         state = "runs" if row["running"] else "rolled back" if row["rolled_back_at"] else "former"
         state = state if row["file"] else f"{state}, no file"
-        cells = (console.line(str(row["name"])), f"{row['at']:%Y-%m-%d %H:%M}", state, str(row["entries"]))
-        table.add_row(*cells, console.line(str(row["replaced"])))
+        name = console.line(str(row["name"]).removesuffix(MODEL_ENDING))
+        table.add_row(state, name, f"{row['at']:%Y-%m-%d %H:%M}", str(row["entries"]))
     console.out.print(table)
     if not running:
         console.out.print("The server does not answer: which model runs is what was seen last.")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from learning.overlay_database import OverlayDatabase
+from learning.overlay_database import Mark, OverlayDatabase
 from learning.overlay_entry import pack_vectors
 from learning.overlay_intake import Intake
 from learning.overlay_snapshot import CaptureRule, Nearest, OverlayEntry, OverlayMatch, OverlaySnapshot
@@ -44,7 +44,7 @@ FIRST_WAIT = 3.0  # seconds that the first message waits for the first reading; 
 RETRY_SECONDS = 1.0  # while the database is away, it is not asked again and again
 REPORT_SECONDS = 5.0  # until a report of broken entries is tried again
 FORK_WAIT = 1.0  # seconds that a fork waits for a look to end
-CLOSE_SECONDS = 2.0  # that the end of the process waits for a look to end
+CLOSE_SECONDS = 5.0  # that the end of the process waits for a look to end
 
 
 class OverlayReader:
@@ -80,13 +80,14 @@ class OverlayReader:
         self._make_table = table
         self._snapshot = OverlaySnapshot()
         self._begin()
-        _follow_forks(self)
+        _follow_process(self)
 
     def _begin(self) -> None:
         """Set up all that belongs to one process."""
         self._database: OverlayDatabase | None = None
         self._intake = Intake(self._make_table(), self._encode, self._identity)
-        self._version: int | None = None  # None: nothing was read yet
+        self._mark: Mark | None = None  # None: nothing was read yet
+        self._is_torn = False  # a reading has ended half-way: what the table holds is nothing that was ever live
         self._experiments: tuple[LiveExperiment, ...] = ()
         self._refused: dict[str, str] = {}  # experiments and merges that cannot be followed
         self._reported: dict[str, str] | None = None
@@ -147,7 +148,7 @@ class OverlayReader:
 
     def _index(self, until: float) -> None:
         try:
-            if self._intake.table.index_some(until - self._clock()):
+            if not self._is_torn and self._intake.table.index_some(until - self._clock()):
                 self._snapshot = self._snapshot.with_rows(self._intake.table.rows())
         except Exception as error:  # an index is a matter of speed: one by one, rows are found as well
             logger.error("overlay: entries cannot be indexed (%s)", type(error).__name__)
@@ -160,12 +161,12 @@ class OverlayReader:
         try:
             if self._database is None:
                 self._database = OverlayDatabase(self._url)
-            version = self._database.version()
-            if version != self._version:
-                self._read(self._database, version)
+            mark = self._database.mark()
+            if self._is_torn or self._mark is None or not mark.is_at(self._mark):
+                self._read(self._database, mark)
             if self._is_away:
                 self._is_away = False
-                logger.warning("overlay: the learning database is back, at version %d", version)
+                logger.warning("overlay: the learning database is back, at version %d", mark.version)
         except Exception as error:  # the bot must answer whatever stands in the database
             self._retry_at = self._clock() + RETRY_SECONDS
             if not self._is_away:
@@ -176,9 +177,11 @@ class OverlayReader:
                     self._snapshot.version,
                 )
 
-    def _read(self, database: OverlayDatabase, version: int) -> None:
-        # A version that is lower is another history: a backup was restored.
-        since = self._version if self._version is not None and self._version <= version else None
+    def _read(self, database: OverlayDatabase, mark: Mark) -> None:
+        # In another history (a backup was restored), any row may be another one.
+        is_next = self._mark is not None and not self._is_torn and mark.follows(self._mark)
+        since = self._mark.version if self._mark is not None and is_next else None
+        self._is_torn = True
         with database.reading(since) as reading:
             self._intake.take(reading)
         if not reading.is_complete and reading.published != len(self._intake):
@@ -188,12 +191,13 @@ class OverlayReader:
         self._refused = dict(reading.refused)
         self._intake.table = self._intake.table.compacted()
         self._experiments = reading.experiments
-        self._show(self._intake.table.snapshot(reading.version, self._experiments))
-        self._version = reading.version
+        self._is_torn = False
+        self._show(self._intake.table.snapshot(reading.mark.version, self._experiments))
+        self._mark = reading.mark
 
     def _encode_waiting(self, until: float) -> None:
         """Make vectors for entries that lack them, as many as the time allows, and show these entries."""
-        if not self._intake.waits:
+        if not self._intake.waits or self._is_torn:
             return
         while self._intake.waits and self._clock() < until and not self._stop.is_set():
             self._intake.encode_some()
@@ -243,12 +247,10 @@ class OverlayReader:
 
 
 def open_reader(encode: Callable[[list[str]], Vectors], encoder_identity: str) -> OverlayReader:
-    """Return a reader of the learning database that `learning.yml` and the environment name, closed at the end."""
+    """Return a reader of the learning database that `learning.yml` and the environment name."""
     from learning.settings import load_settings
 
-    reader = OverlayReader(load_settings().store.url, encode, encoder_identity, poll=_poll_seconds(os.environ))
-    atexit.register(reader.close)
-    return reader
+    return OverlayReader(load_settings().store.url, encode, encoder_identity, poll=_poll_seconds(os.environ))
 
 
 def _poll_seconds(environ: Mapping[str, str]) -> float:
@@ -263,21 +265,23 @@ def _poll_seconds(environ: Mapping[str, str]) -> float:
 
 
 _readers: weakref.WeakSet[OverlayReader] = weakref.WeakSet()
-_follows_forks = threading.Event()
+_follows_process = threading.Event()
 
 
-def _follow_forks(reader: OverlayReader) -> None:
-    """Have a reader begin anew wherever this process is forked."""
+def _follow_process(reader: OverlayReader) -> None:
+    """Have a reader begin anew wherever this process is forked, and end before it ends."""
     _readers.add(reader)
-    if not _follows_forks.is_set():
-        _follows_forks.set()
+    if not _follows_process.is_set():
+        _follows_process.set()
+        # A thread that is inside the encoder while the interpreter ends takes the process down with it.
+        atexit.register(_with_all, OverlayReader.close)
         os.register_at_fork(
-            before=lambda: _at_fork(OverlayReader.before_fork),
-            after_in_parent=lambda: _at_fork(lambda reader: reader.after_fork(is_child=False)),
-            after_in_child=lambda: _at_fork(lambda reader: reader.after_fork(is_child=True)),
+            before=lambda: _with_all(OverlayReader.before_fork),
+            after_in_parent=lambda: _with_all(lambda reader: reader.after_fork(is_child=False)),
+            after_in_child=lambda: _with_all(lambda reader: reader.after_fork(is_child=True)),
         )
 
 
-def _at_fork(step: Callable[[OverlayReader], None]) -> None:
+def _with_all(step: Callable[[OverlayReader], None]) -> None:
     for reader in list(_readers):
         step(reader)

@@ -14,11 +14,32 @@ from sqlalchemy.engine import Connection, Engine
 
 from learning.wordings import LiveExperiment, read_experiments
 
-VERSION = sa.text("SELECT value FROM meta WHERE key = 'overlay_version'")
+MARK = sa.text("SELECT key, value FROM meta WHERE key IN ('overlay_version', 'overlay_epochs')")
 PUBLISHED = sa.text("SELECT count(*) FROM entries WHERE state = 'published'")
 BLOCK = 500  # rows fetched at a time
 LONGEST_WAIT = 2  # seconds until a server that does not answer counts as away
 LONGEST_REASON = 200  # characters
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a database is: the number of its version, and the random names of the newest versions, the newest first.
+
+    A database that was restored from a backup comes to the same numbers again, but not to the same names. One that
+    older code writes has none.
+    """
+
+    version: int = 0
+    epochs: tuple[str, ...] = ()
+
+    def is_at(self, other: Mark) -> bool:
+        """Whether `other` is the same version of the same history."""
+        return (self.version, self.epochs[:1]) == (other.version, other.epochs[:1])
+
+    def follows(self, other: Mark) -> bool:
+        """Whether this is `other`, or what became of it; where too much has happened since, nobody can tell."""
+        is_known = other.epochs[0] in self.epochs if other.epochs else not self.epochs
+        return is_known and self.version >= other.version
 
 
 @dataclass(frozen=True)
@@ -29,7 +50,7 @@ class Reading:
     `refused` are experiments that cannot run, with the reason.
     """
 
-    version: int
+    mark: Mark
     is_complete: bool
     published: int
     experiments: tuple[LiveExperiment, ...]
@@ -46,16 +67,16 @@ class OverlayDatabase:
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
 
-    def version(self) -> int:
-        """Return the overlay's version, 0 if nothing was ever published."""
+    def mark(self) -> Mark:
+        """Return where the database is; at version 0 nothing was ever published."""
         with self._engine.connect() as connection:
-            return _version(connection)
+            return _mark(connection)
 
     @contextmanager
     def reading(self, since: int | None) -> Iterator[Reading]:
         """Read what is newer than version `since`; all where that is None, or the database cannot tell."""
         with self._engine.connect() as connection:
-            version = _version(connection)
+            mark = _mark(connection)
             columns = list(connection.execute(sa.text("SELECT * FROM entries LIMIT 0")).keys())
             if "changed" not in columns:
                 since = None
@@ -63,7 +84,7 @@ class OverlayDatabase:
             experiments = read_experiments(connection, refused.__setitem__)
             published = int(connection.execute(PUBLISHED).scalar() or 0)
             rows = _rows(connection, _queries(columns, since), since)
-            yield Reading(version, since is None, published, experiments, refused, rows)
+            yield Reading(mark, since is None, published, experiments, refused, rows)
 
     def report(self, broken: Mapping[str, str], known: Mapping[str, str] | None) -> None:
         """Bring the table `quarantine` to what is `broken` (reasons by entry id); `known` is what was written last."""
@@ -90,8 +111,9 @@ class OverlayDatabase:
         self._engine.dispose(close=False)  # type: ignore[call-arg]  # the stubs are older
 
 
-def _version(connection: Connection) -> int:
-    return int(connection.execute(VERSION).scalar() or 0)
+def _mark(connection: Connection) -> Mark:
+    found = {row.key: row.value for row in connection.execute(MARK)}
+    return Mark(int(found.get("overlay_version") or 0), tuple(str(found.get("overlay_epochs") or "").split()))
 
 
 def _queries(columns: Sequence[str], since: int | None) -> list[str]:

@@ -12,7 +12,7 @@ from learning.model import ANSWERING, TEACHING, ProposalKind
 from learning.overlay_snapshot import OverlayEntry
 from learning.vectors import Vectors
 
-UNIT_TOLERANCE = 0.01  # how far from one the length of a sound vector may be: no row is nearer than it should
+UNIT_TOLERANCE = 0.02  # how far from one a sound vector's length may be, squared: none is nearer than it should be
 WITH_TARGET = (ProposalKind.REWORD, ProposalKind.MERGE)
 
 
@@ -27,9 +27,8 @@ def unpack_vectors(packed: object, count: int, dimensions: int) -> Vectors | Non
         return None
     vectors = np.frombuffer(packed, dtype="<f4").reshape(count, dimensions)
     # What is no number, and what is too large for one, fails the comparison as well.
-    with np.errstate(over="ignore", invalid="ignore"):
-        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return vectors if (np.abs(lengths - 1.0) <= UNIT_TOLERANCE).all() else None
+    squares = np.einsum("ij,ij->i", vectors, vectors)
+    return vectors if (np.abs(squares - 1.0) <= UNIT_TOLERANCE).all() else None
 
 
 def read_entry(row: Mapping[str, Any]) -> OverlayEntry:

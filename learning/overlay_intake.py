@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from learning.vectors import Vectors
 
 logger = logging.getLogger(__name__)
 
-ENCODE_AT_ONCE = 64  # entries that came with another encoder's vectors
+ENCODE_AT_ONCE = 16  # texts: about 0.1 s, in which nothing new is read and the process cannot end
 
 
 class Intake:
@@ -33,6 +33,7 @@ class Intake:
         self._identity = identity
         self._dimensions = 0
         self._waiting: dict[str, OverlayEntry] = {}
+        self._made: dict[str, list[Vectors]] = {}  # vectors of the first examples of entries that wait
 
     @property
     def waits(self) -> bool:
@@ -52,12 +53,14 @@ class Intake:
             self.table.drop_others(seen)
             self.broken = {entry_id: reason for entry_id, reason in self.broken.items() if entry_id in seen}
             self._waiting = {entry_id: entry for entry_id, entry in self._waiting.items() if entry_id in seen}
+            self._made = {entry_id: made for entry_id, made in self._made.items() if entry_id in seen}
 
     def _take_row(self, row: Mapping[str, Any]) -> str:
         """Bring one row into the table; return its entry's id."""
         entry_id, state = str(row["entry_id"]), row["state"]
         self.broken.pop(entry_id, None)
         self._waiting.pop(entry_id, None)
+        self._made.pop(entry_id, None)
         if state == ProposalState.PUBLISHED.value:
             try:
                 self._put({**row, "entry_id": entry_id})
@@ -102,15 +105,39 @@ class Intake:
         )
 
     def encode_some(self) -> None:
-        """Make the vectors of some entries that lack them, and bring those into the table."""
-        some = [self._waiting[entry_id] for entry_id in list(self._waiting)[:ENCODE_AT_ONCE]]
-        for entry in some:
-            del self._waiting[entry.entry_id]
-            try:
-                vectors = self._encode(list(entry.examples))
-                if vectors.shape != (len(entry.examples), self._width()) or not np.isfinite(vectors).all():
-                    raise ValueError("its examples cannot be encoded")
-            except Exception as error:  # whatever the encoder stumbles over is in this entry alone
-                self._quarantine(entry.entry_id, str(error) if isinstance(error, ValueError) else type(error).__name__)
-                continue
-            self.table.put(entry, vectors)
+        """Make some of the vectors that are lacking, and bring the entries into the table that have all of theirs."""
+        batch: list[tuple[OverlayEntry, tuple[str, ...]]] = []
+        left = ENCODE_AT_ONCE
+        for entry in self._waiting.values():
+            first = len(self._made.get(entry.entry_id, ()))
+            texts = entry.examples[first : first + left]
+            batch.append((entry, texts))
+            left -= len(texts)
+            if not left:
+                break
+        try:
+            self._note_vectors(batch)
+        except Exception:  # whatever the encoder stumbles over is in one of these entries alone
+            for entry, texts in batch:
+                self._encode_alone(entry, texts)
+
+    def _encode_alone(self, entry: OverlayEntry, texts: tuple[str, ...]) -> None:
+        try:
+            self._note_vectors([(entry, texts)])
+        except Exception as error:  # one broken entry must cost its own answer only
+            self._waiting.pop(entry.entry_id, None)
+            self._made.pop(entry.entry_id, None)
+            self._quarantine(entry.entry_id, str(error) if isinstance(error, ValueError) else type(error).__name__)
+
+    def _note_vectors(self, batch: Sequence[tuple[OverlayEntry, tuple[str, ...]]]) -> None:
+        vectors = self._encode([text for _, texts in batch for text in texts])
+        if vectors.shape != (sum(len(texts) for _, texts in batch), self._width()) or not np.isfinite(vectors).all():
+            raise ValueError("its examples cannot be encoded")
+        first = 0
+        for entry, texts in batch:
+            made = self._made.setdefault(entry.entry_id, [])
+            made.extend(vectors[first : first + len(texts)])
+            first += len(texts)
+            if len(made) == len(entry.examples):
+                self.table.put(entry, np.stack(made))
+                del self._waiting[entry.entry_id], self._made[entry.entry_id]

@@ -17,7 +17,7 @@ from learning.texts import clean_example
 # The dash is no ornament: in a file of ASCII alone Rasa would take `\\u000a` in somebody's text for a line break.
 MOST_NAME = 120  # bytes of a file's name that are its label; file systems allow 255, and letters have up to four
 FILE_NAME = re.compile(r"entry-.*-([0-9a-f]{16})\.yml", re.DOTALL)
-HEADER = "# Written by publishing — change it in review, not here.\n"
+HEADER = "# Written by publishing — change it in review: in a pull request with this file, or in the hub.\n"
 
 
 def entry_id(proposal: Proposal) -> str:

@@ -23,6 +23,7 @@ from learning.review import is_unsayable
 
 LONGEST = 400  # characters of a line that are shown
 TITLE = 120  # characters
+JOINER = "\u2060"  # takes no room, and nothing is broken there
 MOST = 60_000  # characters of a body; GitHub takes 65,536
 BROKEN = 20  # messages shown that would be broken
 KINDS = {
@@ -183,12 +184,12 @@ def _said(sample: Sample) -> list[str]:
 def fenced(heading: str, texts: Sequence[str], sign: str = "-") -> list[str]:
     """Return texts as lines of a code block, each on one line that begins with `sign` or the text's own speaker."""
     start = f"{sign} " if sign else ""
-    return [f"{heading}:", "", "```text", *(f"{start}{_one_line(text)}" for text in texts), "```", ""]
+    return [f"{heading}:", "", "```text", *(f"{start}{_dull(_one_line(text))}" for text in texts), "```", ""]
 
 
 def span(text: str | None) -> str:
     """Return a text as a code span, in which nothing means anything."""
-    shown = _one_line(text or "").replace("`", "'")
+    shown = _dull(_one_line(text or "").replace("`", "'"))
     return f"`{shown}`" if shown else "(none)"
 
 
@@ -205,3 +206,8 @@ def _one_line(text: str) -> str:
 def _plain(text: str) -> str:
     """Return the words of a text: no sign that a host gives a meaning to."""
     return " ".join(re.findall(r"[^\W_]+", text)) or "unnamed"
+
+
+def _dull(text: str) -> str:
+    """Return a text in which no `#7`, `!7` or address is one: GitLab closes issues by them even within code."""
+    return text.replace("://", f":{JOINER}//").replace("#", f"#{JOINER}").replace("!", f"!{JOINER}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from learning.entry_files import LearnedFile, mark_of, offered_file, read_learned
-from learning.errors import NotFound, ReviewError
+from learning.errors import NotFound, PullRefused, ReviewError
 from learning.fitting import read_labels
 from learning.loop import Loop
 from learning.model import (
@@ -23,8 +23,9 @@ from learning.model import (
 )
 from learning.pipeline import review
 from learning.ports import PullRequestHost
+from learning.publish import proposal_of
 from learning.pull_body import one_line, span
-from learning.review import APPROVING, OPEN_STATES, HasChanged, as_decided, content_mark, effective
+from learning.review import APPROVING, OPEN_STATES, AlreadyDecided, HasChanged, as_decided, content_mark, effective
 
 DEFER = "defer"
 CLOSED = "closed in the pull request"
@@ -51,26 +52,50 @@ def read_back(loop: Loop, host: PullRequestHost, pull: PullRequest, seen: PullSe
 
     """
     back = ReadBack()
+    if seen.problem:
+        back.conflicts.append(f"{seen.problem}; {AFTER_WORD}")
+        return back
     if seen.state == "open":
         if DEFER in seen.labels:
             _defer(loop, host, pull, back)
         return back
     texts: Mapping[str, str] = {}
     if seen.state == "merged":
-        texts = host.read(seen.commit, sorted(pull.files))
+        texts = _merged_texts(host, pull, seen)
         reason = REMOVED
     else:
         reason = _last_word(host, pull) or CLOSED
     who = _name(host, seen.who)
     for name, proposal_id in _answers_first(loop, pull):
         try:
-            _read_one(loop, pull, name, proposal_id, texts.get(name), who, reason, back)
+            try:
+                _read_one(loop, pull, name, proposal_id, texts.get(name), who, reason, back)
+            except AlreadyDecided:  # by somebody at this moment, perhaps another run: compared like what was before
+                _read_one(loop, pull, name, proposal_id, texts.get(name), who, reason, back)
         except NotFound:
             if name in texts:
                 back.conflicts.append(f"{name}: its proposal was forgotten; take the file out of the base branch")
         except (ReviewError, HasChanged) as error:
             back.conflicts.append(str(error))
     return back
+
+
+def _merged_texts(host: PullRequestHost, pull: PullRequest, seen: PullSeen) -> dict[str, str]:
+    """Return the files as they were merged, by the names that they had; one with another name is its proposal's yet."""
+    if not seen.commit:
+        raise PullRefused("has no merge commit yet", f"pull request {pull.pull_id}", "the next run reads it")
+    texts = host.read(seen.commit, sorted(pull.files))
+    missing = {name: proposal_id for name, proposal_id in pull.proposals.items() if name not in texts}
+    if not missing:
+        return texts
+    there = host.names(seen.commit)
+    for name, proposal_id in missing.items():
+        renamed = [other for other in there if other not in pull.files and proposal_of(other) == proposal_id]
+        for text in host.read(seen.commit, renamed).values() if len(renamed) == 1 else ():
+            texts[name] = text
+        if len(renamed) > 1:
+            raise PullRefused("has several files", f"proposal {proposal_id}", AFTER_WORD)
+    return texts
 
 
 def say_once(host: PullRequestHost, pull: PullRequest, sentences: Sequence[str]) -> None:
@@ -163,6 +188,10 @@ def _defer(loop: Loop, host: PullRequestHost, pull: PullRequest, back: ReadBack)
             review(loop, Decision(proposal_id, Action.DEFER, who, loop.now(), reason=reason, defer_turns=turns))
             back.decided.append(proposal_id)
         except (NotFound, HasChanged, ReviewError) as error:
+            if isinstance(error, AlreadyDecided) and any(
+                _is_from(one, address) for one in loop.store.decisions_about(proposal_id)
+            ):
+                continue  # by another run at this moment
             back.conflicts.append(f"{name}: {error}")
 
 

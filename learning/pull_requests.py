@@ -18,7 +18,7 @@ from learning.model import Proposal, ProposalState, PullRequest, content_id
 from learning.pipeline import try_branch
 from learning.ports import PullRequestHost
 from learning.pull_body import summary_of
-from learning.pull_reading import read_back, say_once
+from learning.pull_reading import AFTER_WORD, read_back, say_once
 from learning.pull_upkeep import WHO, SyncReport, bring_up_to_date, close, next_release, proposals_of, told
 from learning.review import OPEN_STATES
 
@@ -100,10 +100,17 @@ def _follow(loop: Loop, report: SyncReport) -> None:
         except PullRefused as error:
             logger.warning("pull request %s: %s", pull.pull_id, error)
             report.problems.append(str(error))
+        except EvergreenError:
+            raise
+        except Exception as error:  # what is in one pull request must not stop the others
+            logger.error("pull request %s: %s, which is a defect", pull.pull_id, type(error).__name__)
+            conflict = f"could not be read ({type(error).__name__}): {AFTER_WORD}"
+            report.conflicts[pull.pull_id] = (conflict,)
+            loop.store.save_pull_request(replace(pull, conflicts=(conflict,)), WHO, loop.now())
 
 
 def _follow_one(loop: Loop, host: PullRequestHost, pull: PullRequest, report: SyncReport) -> None:
-    if pull.state == "closing":
+    if pull.state == "closing" and not pull.url:
         close(loop, host, pull, report)
         return
     if not pull.url:  # killed before it was opened, or just after
@@ -111,6 +118,9 @@ def _follow_one(loop: Loop, host: PullRequestHost, pull: PullRequest, report: Sy
         if not pull.url:
             return
     seen = host.look(pull)
+    if pull.state == "closing" and seen.state != "merged":  # merged meanwhile, it is read like any other
+        close(loop, host, pull, report)
+        return
     back = read_back(loop, host, pull, seen)
     report.decided += back.decided
     report.releases += back.releases

@@ -115,7 +115,7 @@ def _change(
                 write[now] = wanted.files[now]
     changed = replace(pull, files=files, proposals=proposals)
     if write:
-        waiting = [loop.store.proposal(proposal_id) for proposal_id in proposals.values()]
+        waiting = [item for item in proposals_of(loop, changed).values() if item is not None]
         host.write(pull.branch, write, title_of(waiting), summary_of(waiting))
     if changed != pull:
         loop.store.save_pull_request(changed, WHO, loop.now())

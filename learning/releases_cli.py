@@ -9,7 +9,7 @@ from rich.table import Table
 
 from learning import console, pipeline
 from learning.bootstrap import App
-from learning.model import Change, Entry, ProposalKind, ProposalState, Release
+from learning.model import Entry, ProposalKind, ProposalState, Release
 from learning.release_view import Item, ReleaseView, read_release, read_releases
 from learning.releasing import withdraw_entry
 from learning.review_options import AS_JSON, WHO, app_of, branch_json, print_branch
@@ -76,7 +76,10 @@ def show(
         console.out.print(f"It was taken back by release {view.taken_back_by}.")
     for item in view.items:
         _show_item(item)
-    carried = {None: "not written to the branch yet: `python -m learning publish`", "": "no file had to change"}
+    carried = {
+        None: "not written to the branch yet: `python -m learning publish`",
+        "": "nothing to write: the base has it already, or it is not for everybody yet",
+    }
     console.out.print(f"git: {carried.get(release.commit) or f'commit {str(release.commit)[:10]}'}")
     if view.diff:
         console.out.print("")
@@ -111,7 +114,7 @@ def restore(
     """Bring a withdrawn entry back at once, to the users that had it, with what hung on it."""
     app = app_of(ctx)
     if dry_run:
-        _tell_plan(app, pipeline.plan_restore(app.loop, entry).changes, json)
+        _tell_plan(app, pipeline.plan_restore(app.loop, entry), json)
         return
     release = pipeline.restore(app.loop, entry, who or console.user(), reason)
     _tell(app, release, json, {}, "It is live again.")
@@ -138,7 +141,7 @@ def rollback(
             if release is not None
             else pipeline.plan_roll_back_to(app.loop, to or 0)
         )
-        _tell_plan(app, plan.changes, json)
+        _tell_plan(app, plan, json)
         return
     if release is not None:
         made = pipeline.rollback(app.loop, release, name, reason)
@@ -167,16 +170,18 @@ def _tell(app: App, release: Release, json: bool, more: dict[str, object], headl
     print_branch(app.settings.review.branch, commit, problem)
 
 
-def _tell_plan(app: App, changes: tuple[Change, ...], json: bool) -> None:
+def _tell_plan(app: App, plan: pipeline.Plan, json: bool) -> None:
     entries = {entry.entry_id: entry for entry in app.loop.store.entries()}
     experiments = {one.experiment_id: one for one in app.loop.store.experiments()}
-    items = [Item(change, entries.get(change.item_id), experiments.get(change.item_id)) for change in changes]
+    items = [Item(change, entries.get(change.item_id), experiments.get(change.item_id)) for change in plan.changes]
     if json:
-        console.print_json({"would_change": [_plain_item(item) for item in items]})
+        console.print_json({"would_change": [_plain_item(item) for item in items], "left_out": list(plan.left_out)})
         return
     for item in items:
         label, change = console.line(item.label), item.change
         console.out.print(f"would bring {label} ({change.item_id[:8]}) from {change.before} to {change.after} %")
+    for left_out in plan.left_out:
+        console.out.print(console.line(left_out))
 
 
 def _still_known(entry: Entry) -> str:

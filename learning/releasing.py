@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from learning.errors import NotFound, ReviewError
 from learning.fitting import Known, fits, hanging, trained_labels
 from learning.loop import Loop
-from learning.model import EVERYBODY, LIVE, Change, Entry, ProposalKind, ProposalState, Release, ReleaseKind
+from learning.model import EVERYBODY, LIVE, TEACHING, Change, Entry, ProposalKind, ProposalState, Release, ReleaseKind
 from learning.names import check_name
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A release that is still to be made: what it changes, the one that it takes back, and how far back it leads."""
+    """A release that is still to be made: what it changes, the one that it takes back, and how far back it leads.
+
+    `left_out` are sentences about what might be expected to come back and does not.
+    """
 
     what: ReleaseKind
     changes: tuple[Change, ...]
     undoes: int | None = None
     back_to: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def withdraw(loop: Loop, prefix: str, who: str, reason: str) -> str:
@@ -87,8 +91,16 @@ def plan_restore(loop: Loop, prefix: str) -> Plan:
     left = next((release for release in loop.store.releases() if _took_away(release, chosen.entry_id)), None)
     together = {change.item_id for change in left.changes if change.after == 0} if left else set()
     others = [entry for entry in withdrawn if entry.entry_id in together]
-    back = [chosen, *hanging(chosen, others, trained_labels(loop))]
-    return Plan(ReleaseKind.RESTORE, tuple(Change(entry.entry_id, 0, entry.share) for entry in back))
+    hung = hanging(chosen, others, trained_labels(loop))
+    states = {one.proposal_id: one.state for one in loop.store.proposals()}
+    backed = [one for one in hung if states.get(one.proposal_id) is ProposalState.WITHDRAWN and not _emptied(one)]
+    left_out = tuple(
+        f"entry {one.entry_id[:8]} ({one.kind.value}, {one.label}) stays away: nobody stands behind it any more"
+        for one in hung
+        if one not in backed
+    )
+    changes = tuple(Change(entry.entry_id, 0, entry.share) for entry in (chosen, *backed))
+    return Plan(ReleaseKind.RESTORE, changes, left_out=left_out)
 
 
 def rollback(loop: Loop, number: int, who: str, reason: str = "") -> Release:
@@ -113,10 +125,12 @@ def plan_rollback(loop: Loop, number: int) -> Plan:
             settled.update({later.undoes: later.number, later.number: later.number})
     if settled.get(number, number) != number:
         raise ReviewError(f"was taken back by release {settled[number]}", item, "there is nothing left to take back")
-    items = {change.item_id for change in release.changes}
+    items = {change.item_id for change in release.changes if change.before != change.after}
     for later in releases:
         if later.number > number and later.number not in settled:
-            shared = sorted(items & {change.item_id for change in later.changes})
+            # What an upgrade has found live already was changed by nothing.
+            moved = {change.item_id for change in later.changes if change.before != change.after}
+            shared = sorted(items & moved)
             if shared:
                 raise ReviewError(
                     f"cannot be taken back alone: release {later.number} ({later.what.value}, {later.who}) has changed"
@@ -124,8 +138,13 @@ def plan_rollback(loop: Loop, number: int) -> Plan:
                     item,
                     f"take release {later.number} back first, or all since then with `rollback --to {number - 1}`",
                 )
-    changes = tuple(Change(change.item_id, change.after, change.before) for change in release.changes)
-    plan = Plan(ReleaseKind.ROLLBACK, changes, undoes=number, back_to=number - 1)
+    back = [Change(change.item_id, change.after, change.before) for change in release.changes]
+    changes, left_out = _without_experiments(loop, [change for change in back if change.before != change.after])
+    if not changes:
+        what = left_out[0] if left_out else "it found everything as it is"
+        next_step = "create and start a new one" if left_out else "take back the release that brought it"
+        raise ReviewError(f"changed nothing that can be taken back: {what}", item, next_step)
+    plan = Plan(ReleaseKind.ROLLBACK, changes, undoes=number, back_to=number - 1, left_out=left_out)
     _check(loop, plan)
     return plan
 
@@ -151,12 +170,26 @@ def plan_roll_back_to(loop: Loop, number: int) -> Plan:
         _named(releases, number)
     now, then = live_shares(releases), live_shares([one for one in releases if one.number <= number])
     changes = [Change(item, now.get(item, 0), then.get(item, 0)) for item in sorted({*now, *then})]
-    changes = [change for change in changes if change.before != change.after]
-    if not changes:
-        raise ReviewError("is what is live now", f"release {number}", "there is nothing to take back")
-    plan = Plan(ReleaseKind.ROLLBACK, tuple(changes), back_to=number)
+    kept, left_out = _without_experiments(loop, [change for change in changes if change.before != change.after])
+    if not kept:
+        what = f"is what is live now{f', but {left_out[0]}' if left_out else ''}"
+        raise ReviewError(what, f"release {number}", "there is nothing to take back")
+    plan = Plan(ReleaseKind.ROLLBACK, kept, back_to=number, left_out=left_out)
     _check(loop, plan)
     return plan
+
+
+def _without_experiments(loop: Loop, changes: Sequence[Change]) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+    """Return the changes without the experiments that would begin again, and a sentence about each of those."""
+    names = {one.experiment_id: one.name for one in loop.store.experiments()}
+    ended = [change.item_id for change in changes if change.item_id in names and change.after]
+    told = tuple(f"experiment {one[:8]} ({names[one]}) stays ended: none begins again" for one in ended)
+    return tuple(change for change in changes if change.item_id not in ended), told
+
+
+def _emptied(entry: Entry) -> bool:
+    """Whether all that an entry taught was forgotten."""
+    return entry.kind in TEACHING and not entry.examples
 
 
 def live_shares(releases: Iterable[Release]) -> dict[str, int]:
@@ -171,6 +204,7 @@ def live_shares(releases: Iterable[Release]) -> dict[str, int]:
 def carry_out(loop: Loop, plan: Plan, who: str, reason: str = "") -> Release:
     """Do what was planned, as one release; whether it fits is asked again in its transaction."""
     check_name(who)
+    reason = "; ".join(part for part in (reason, *plan.left_out) if part)
     entries = {entry.entry_id: entry for entry in loop.store.entries()}
     project = _known(loop, plan, entries)
     return loop.store.release(

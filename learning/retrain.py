@@ -67,8 +67,9 @@ def retrain(
     live = for_everybody(loop.store.entries(*LIVE))
     taught = [entry for entry in live if entry.kind is not ProposalKind.REWORD]
     entries = [entry for entry in live if entry.state is ProposalState.PUBLISHED]
-    # Both models are measured by what the bot answers today: the hold-out was labelled before labels were merged.
-    changes = LabelChanges.of(loop.store.entries(*LIVE))
+    # Both models are measured by what the bot answers everybody today: the hold-out was labelled before labels were
+    # merged. What is retired for some is answered for the others, and must be understood.
+    changes = LabelChanges.of(live)
     holdout = renamed(loop.project.holdout(), changes)
     work = loop.settings.path(str(WORK)) / _stamp(started)
     say(f"training with {len(entries)} published entries")

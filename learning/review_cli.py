@@ -265,12 +265,17 @@ def _decide(ctx: typer.Context, decision: Decision, json: bool, schedule: Option
         done = RELEASED.get(entry.kind, "{label} is live").format(label=entry.label, target=entry.target)
         whom = "" if entry.share == EVERYBODY else f" for {entry.share} % of the users"
         console.out.print(f"Release {release.number}: {escape(done)}{whom}.")
+        if entry.share < EVERYBODY:
+            name = entry.entry_id[:8]
+            console.out.print(
+                f"It is entry {name}: `python -m learning rollout show {name}`. Its file waits for everybody."
+            )
     else:
         gone = " What was live of it is withdrawn." if before.state in pipeline.LIVE else ""
         console.out.print(f"{after.proposal_id[:8]} ({escape(after.label)}) is {after.state.value}.{gone}")
     for note in notes:
         console.out.print(f"[yellow]{escape(note)}[/yellow]")
-    if changes_files:
+    if changes_files and not (entry is not None and entry.share < EVERYBODY):
         print_branch(app.settings.review.branch, commit, problem)
 
 

@@ -125,7 +125,9 @@ def _step(loop: Loop, progress: Progress) -> Release:
     rollout = replace(progress.rollout, at_step=progress.rollout.at_step + 1, since=loop.now())
     reason = f"{entry.share} % to {after} %, as scheduled"
     change = Change(entry.entry_id, entry.share, after)
-    return loop.store.release(ReleaseKind.ROLLOUT, [change], WHO, loop.now(), reason, rollouts=[rollout])
+    return loop.store.release(
+        ReleaseKind.ROLLOUT, [change], WHO, loop.now(), reason, rollouts=[rollout], seen=[progress.rollout]
+    )
 
 
 def _stop(loop: Loop, progress: Progress) -> Release:

@@ -41,7 +41,10 @@ def reconcile(loop: Loop, server: BotServer) -> Settled | None:
     except BotServerError as error:
         logger.info("which model runs is not known: %s", error)
         return None
-    return None if running == loop.store.running_model() else settle(loop, running, WATCH, "found it running")
+    if running == loop.store.running_model():
+        return None
+    _make_newest(loop.settings.path(loop.settings.project.models) / running)
+    return settle(loop, running, WATCH, "found it running")
 
 
 def settle(loop: Loop, running: str, who: str, reason: str = "") -> Settled:
@@ -69,8 +72,16 @@ def roll_back_model(loop: Loop, server: BotServer, name: str | None, who: str, r
     if not path.is_file():
         raise TrainingError("has no file any more", f"model {target}", f"put it back into {path.parent}")
     server.load_model(path)
-    os.utime(path)  # a server that restarts takes the newest file of the folder
+    _make_newest(path)
     return settle(loop, target, who, reason)
+
+
+def _make_newest(path: Path) -> None:
+    """Let a server that restarts take this model: it takes the newest file of the folder."""
+    try:
+        os.utime(path)
+    except OSError as error:  # it may run from elsewhere
+        logger.info("model %s could not be made the newest file: %s", path.name, error)
 
 
 def _target(models: list[DeployedModel], running: str, name: str | None) -> str:

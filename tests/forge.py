@@ -36,6 +36,7 @@ class Pull:
     state: str = "open"
     merge: str = ""
     who: str = ""
+    base: str = BASE
     labels: list[str] = field(default_factory=list)
     labeled: list[tuple[str, str]] = field(default_factory=list)
     comments: list[tuple[str, str, bool]] = field(default_factory=list)
@@ -132,6 +133,9 @@ class FakePulls:
         tree = self.forge.commits[commit] if commit else {}
         return {name: tree[f"{FOLDER}/{name}"] for name in names if f"{FOLDER}/{name}" in tree}
 
+    def names(self, commit: str) -> list[str]:
+        return [path.removeprefix(f"{FOLDER}/") for path in self.forge.commits[commit] if path.startswith(FOLDER)]
+
     def tip(self, branch: str) -> str:
         return self.forge.branches.get(branch, "")
 
@@ -205,6 +209,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def below_of(tree: Mapping[str, str], folder: str) -> list[tuple[str, str]]:
+    """What lies directly in a folder of a commit: names, and whether each is a file or a folder."""
+    start = f"{folder}/" if folder else ""
+    found = {path.removeprefix(start) for path in tree if path.startswith(start)}
+    return sorted({(rest.partition("/")[0], "tree" if "/" in rest else "blob") for rest in found})
+
+
 class Api:
     """Answers requests on a forge; `faults` are given first, one a request that fits (None: cut the connection)."""
 
@@ -250,6 +261,8 @@ class GitHubApi(Api):
             case ("GET", "contents", *parts):
                 text = forge.commits[asked.query["ref"]].get("/".join(parts))
                 return missing if text is None else Answer(200, self._content("/".join(parts), text))
+            case ("GET", "git", "trees", *parts):
+                return Answer(200, self._tree(parts[0], "/".join(parts[1:])))
             case ("GET", "git", "commits", sha):
                 return Answer(200, self._commit(sha))
             case ("POST", "git", "trees"):
@@ -306,6 +319,13 @@ class GitHubApi(Api):
             "object": {"sha": sha, "type": "commit"},
         }
 
+    def _tree(self, sha: str, folder: str) -> dict[str, Any]:
+        below = below_of(self.forge.commits[sha], folder)
+        tree = [
+            {"path": name, "type": kind, "sha": f"{sha}/{folder}/{name}".replace("//", "/")} for name, kind in below
+        ]
+        return {"sha": sha, "url": self._at(f"git/trees/{sha}"), "tree": tree, "truncated": False}
+
     def _commit(self, sha: str) -> dict[str, Any]:
         return {
             "sha": sha,
@@ -342,6 +362,7 @@ class GitHubApi(Api):
             "body": pull.body,
             "labels": [{"name": name} for name in pull.labels],
             "head": {"ref": pull.branch, "sha": self.forge.branches.get(pull.branch, "")},
+            "base": {"ref": pull.base},
             "created_at": pull.at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
 
@@ -365,6 +386,9 @@ class GitLabApi(Api):
                     return Answer(
                         200, {"file_path": path, "content": content, "encoding": "base64", "last_commit_id": "c1"}
                     )
+            case ("GET", "repository", "tree"):
+                below = below_of(forge.commits[asked.query["ref"]], asked.query.get("path", ""))
+                return Answer(200, [{"name": name, "type": kind} for name, kind in below])
             case ("POST", "repository", "commits"):
                 return self._commit(body)
             case ("GET", "merge_requests"):
@@ -433,6 +457,7 @@ class GitLabApi(Api):
             "description": pull.body,
             "labels": list(pull.labels),
             "source_branch": pull.branch,
+            "target_branch": pull.base,
             "created_at": pull.at.isoformat().replace("+00:00", "Z"),
         }
 

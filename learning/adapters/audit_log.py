@@ -34,9 +34,15 @@ def append_row(
     reason: str,
     evidence_hash: str,
 ) -> None:
-    """Add a row at the end of the chain, in the caller's transaction."""
-    last = int(connection.execute(sa.select(sa.func.max(schema.audit.c.seq))).scalar() or 0)
-    newest = Anchor(last, get_meta(connection, HEAD) or GENESIS)
+    """Add a row at the end of the chain, in the caller's transaction.
+
+    Where the end is not the one that was noted, rows were put there or taken away by another hand. The chain goes on,
+    so that nobody stops all writing by that, but the note stays as it was: every check will find it wrong.
+    """
+    columns = schema.audit.c.seq, schema.audit.c.row_hash
+    found = connection.execute(sa.select(*columns).order_by(schema.audit.c.seq.desc()).limit(1)).one_or_none()
+    newest = Anchor(int(found[0]), str(found[1])) if found else Anchor(0, GENESIS)
     row = sealed(newest, at, who, what, item, before, after, reason, evidence_hash)
     connection.execute(sa.insert(schema.audit), asdict(row))
-    set_meta(connection, HEAD, row.row_hash)
+    if newest.row_hash == (get_meta(connection, HEAD) or GENESIS):
+        set_meta(connection, HEAD, row.row_hash)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from alembic import command
@@ -25,6 +26,8 @@ IMMEDIATE = "evergreen_immediate"
 # Writers take turns on PostgreSQL as they do on SQLite: each continues the audit log's chain from its newest row.
 WRITER_LOCK = 0x65766772  # any number that nobody else locks
 OVERLAY_VERSION = "overlay_version"
+OVERLAY_EPOCHS = "overlay_epochs"  # random names of the newest versions, the newest first
+EPOCHS_KEPT = 30  # a bot that is further behind reads everything
 WATERMARK = "tracker_watermark"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -185,6 +188,9 @@ def bump_overlay(connection: Connection) -> int:
     """Make running bots read what has changed; return the new version, which `entries.changed` gets where it did."""
     version = int(get_meta(connection, OVERLAY_VERSION) or 0) + 1
     set_meta(connection, OVERLAY_VERSION, str(version))
+    # A backup that was restored comes to the same numbers again, but to other names.
+    names = (get_meta(connection, OVERLAY_EPOCHS) or "").split()
+    set_meta(connection, OVERLAY_EPOCHS, " ".join([uuid4().hex, *names[: EPOCHS_KEPT - 1]]))
     return version
 
 

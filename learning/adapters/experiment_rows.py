@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.errors import StoreError
-from learning.model import Experiment, ExperimentState, Variant
+from learning.model import ANSWERING, EVERYBODY, Experiment, ExperimentState, ProposalKind, Variant
 
 
 def experiment_row(experiment: Experiment) -> dict[str, Any]:
@@ -28,6 +29,32 @@ def to_experiment(row: Any) -> Experiment:
     values = {item.name: row._mapping[item.name] for item in fields(Experiment)}
     variants = tuple(Variant(one["name"], one["text"]) for one in row.variants)
     return Experiment(**{**values, "state": ExperimentState(row.state), "variants": variants})
+
+
+def running_on(connection: Connection, responses: Collection[str]) -> list[str]:
+    """Return the ids of the experiments that run on one of these responses."""
+    table = schema.experiments
+    mine = sa.and_(table.c.state == ExperimentState.RUNNING.value, table.c.response.in_(list(responses)))
+    query = sa.select(table.c.experiment_id).where(mine).order_by(table.c.experiment_id)
+    return [str(found) for found in connection.execute(query).scalars()] if responses else []
+
+
+def response_of(row: Any) -> str | None:
+    """Return the response that an entry or a proposal gives a text to, None without one."""
+    if row.answer is None or ProposalKind(row.kind) not in ANSWERING:
+        return None
+    return str(row.target) if ProposalKind(row.kind) is ProposalKind.REWORD else f"utter_{row.label}"
+
+
+def check_untried(connection: Connection, row: Any, item: str, share: int) -> None:
+    """Raise `StoreError` if `row` would give some people a text that an experiment is about."""
+    response = response_of(row)
+    if response is None or share in (0, EVERYBODY):
+        return
+    for running in running_on(connection, [response]):
+        raise StoreError(
+            f"cannot go to {share} %: experiment {running} runs on {response}", item, "stop that one, or wait for it"
+        )
 
 
 def stop_experiment(connection: Connection, experiment_id: str, at: datetime, reason: str) -> None:

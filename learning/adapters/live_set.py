@@ -6,7 +6,8 @@ running bots compare with theirs change with the release, or nothing does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -17,13 +18,15 @@ from sqlalchemy.engine import Connection
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row, content_hash, release_evidence
 from learning.adapters.database import bump_overlay, chunks, insert
+from learning.adapters.experiment_rows import check_untried, response_of, running_on, stop_experiment
 from learning.adapters.store_models import what_model_knows
 from learning.adapters.store_rollout import free_withheld, reopen_gap
 from learning.errors import StoreError
-from learning.model import EVERYBODY, LIVE, Change, Entry, ProposalKind, ProposalState, Release, ReleaseKind
+from learning.model import EVERYBODY, LIVE, TEACHING, Change, Entry, ProposalKind, ProposalState, Release, ReleaseKind
 
 LIVE_VALUES = tuple(state.value for state in LIVE)
 WITHDRAWN = ProposalState.WITHDRAWN.value
+BACK_TO = re.compile(r"back to release (\d+)")  # begins the reason of a rollback to a release
 CHECK_AGAIN = "look at it again with `python -m learning releases list`"
 
 
@@ -48,7 +51,8 @@ def change_live_set(
 ) -> Release:
     """Bring entries to other shares of the users as one release, in the caller's transaction.
 
-    An item that is no entry is an experiment: its row is the caller's to change, in the same transaction.
+    An item that is no entry is an experiment: its row is the caller's to change, in the same transaction. Those that
+    run on a text which goes away are stopped here: their variants would be said in its place.
 
     Args:
         connection: the transaction.
@@ -65,8 +69,9 @@ def change_live_set(
         StoreError: an item is not at `before` any more, or cannot come to `after`.
 
     """
-    step = begin_release(connection, what, changes, who, at, reason, undoes)
     rows = _rows(connection, [change.item_id for change in changes])
+    changes = [*changes, *_stop_experiments(connection, changes, rows, at)]
+    step = begin_release(connection, what, changes, who, at, reason, undoes)
     # What goes away first: another entry of the same proposal may take its place.
     for change in sorted(step.release.changes, key=lambda change: change.after > 0):
         row = rows.get(change.item_id)
@@ -158,6 +163,19 @@ def _rows(connection: Connection, entry_ids: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def _stop_experiments(
+    connection: Connection, changes: Sequence[Change], rows: Mapping[str, Any], at: datetime
+) -> list[Change]:
+    """Stop the experiments on what goes away, but those that are named; return their changes."""
+    named = {change.item_id for change in changes}
+    gone = [rows[change.item_id] for change in changes if change.after == 0 and change.item_id in rows]
+    about = {response for response in map(response_of, gone) if response is not None}
+    found = [one for one in running_on(connection, about) if one not in named]
+    for one in found:
+        stop_experiment(connection, one, at, "what it was about was taken back")
+    return [Change(one, EVERYBODY, 0) for one in found]
+
+
 def _change_entry(
     connection: Connection, step: Step, change: Change, row: Any, keep: Collection[str], back_to: int | None
 ) -> tuple[str, str]:
@@ -168,23 +186,26 @@ def _change_entry(
         was = f"{row.state}, {now} %" if now else row.state
         raise StoreError(f"is {was} by now and cannot go from {change.before} to {change.after} %", item, CHECK_AGAIN)
     values: dict[str, Any] = {"changed": step.version}
+    knows = what_model_knows(connection)
     if change.after == 0:
-        knows = what_model_knows(connection)
         values.update(state=WITHDRAWN, held_by=knows.name if row.entry_id in knows.taught else None)
         if step.release.what is not ReleaseKind.STOP:  # reopening the gap does it
             free_withheld(connection, row.entry_id)
-    elif row.state == ProposalState.ABSORBED.value:
+    elif row.state == ProposalState.ABSORBED.value or (change.after < EVERYBODY and row.entry_id in knows.taught):
         raise StoreError(
-            f"is part of the model {row.absorbed_by or ''}, which knows no shares".replace("  ", " "),
+            f"is part of the model {row.absorbed_by or knows.name}, which knows no shares".replace("  ", " "),
             item,
             "withdraw it, or go back to an earlier model with `python -m learning models rollback`",
         )
     else:
+        check_untried(connection, row, item, change.after)
         values["share"] = change.after
         if change.before == 0:
+            if ProposalKind(row.kind) in TEACHING and not row.examples:
+                raise StoreError("has no example left: what it taught was forgotten", item, "write a new one")
             values.update(state=_state_again(connection, row, change.after), held_by=None)
-    if back_to is not None and row.release > back_to:
-        values["release"] = _published_before(connection, row.entry_id, back_to) or row.release
+    if back_to is not None:
+        values["release"] = _order_at(connection, row.entry_id, back_to) or row.release
     table = schema.entries
     connection.execute(sa.update(table).where(table.c.entry_id == row.entry_id).values(**values))
     state = values.get("state", row.state)
@@ -199,23 +220,47 @@ def _state_again(connection: Connection, row: Any, share: int) -> str:
     return ProposalState.ABSORBED.value if taken else ProposalState.PUBLISHED.value
 
 
-def _published_before(connection: Connection, entry_id: str, last: int) -> int | None:
-    """Return the newest release up to `last` that published an entry: what is newer says more."""
+def _order_at(connection: Connection, entry_id: str, last: int) -> int | None:
+    """Return the release that an entry was ordered by after release `last`: what is newer says more.
+
+    Publishing gives an entry its place; a rollback gives it the place that it had where that led back to.
+    """
+    table, changes = schema.releases, schema.release_changes
+    giving = table.c.what.in_([ReleaseKind.PUBLISH.value, ReleaseKind.ROLLBACK.value])
+    query = (
+        sa.select(table.c.number, table.c.what, table.c.undoes, table.c.reason)
+        .join(changes, changes.c.number == table.c.number)
+        .where(changes.c.item_id == entry_id, giving)
+        .order_by(table.c.number.desc())
+    )
+    for row in connection.execute(query).all():
+        if row.number > last:
+            continue
+        if row.what == ReleaseKind.PUBLISH.value:
+            return int(row.number)
+        led = BACK_TO.match(row.reason)
+        last = row.undoes - 1 if row.undoes is not None else int(led[1]) if led else row.number - 1
+    return None
+
+
+def _left_by_undo(connection: Connection, entry_id: str, number: int) -> bool:
+    """Whether the release that took an entry away, the last one before `number`, came of an undone decision."""
     table, changes = schema.releases, schema.release_changes
     query = (
-        sa.select(sa.func.max(table.c.number))
+        sa.select(table.c.what)
         .join(changes, changes.c.number == table.c.number)
-        .where(changes.c.item_id == entry_id, table.c.what == ReleaseKind.PUBLISH.value, table.c.number <= last)
+        .where(changes.c.item_id == entry_id, changes.c.after == 0, table.c.number < number)
+        .order_by(table.c.number.desc())
     )
-    found = connection.execute(query).scalar()
-    return None if found is None else int(found)
+    return connection.execute(query.limit(1)).scalar() == ReleaseKind.UNDO.value
 
 
 def _move_proposal(connection: Connection, release: Release, row: Any, state: str) -> None:
     table = schema.proposals
     leaves = state == WITHDRAWN
     # A decision that was undone comes back with a rollback only, under the name of whoever wants that.
-    undone = (ProposalState.PENDING.value,) if release.what is ReleaseKind.ROLLBACK else ()
+    back = release.what is ReleaseKind.ROLLBACK and _left_by_undo(connection, row.entry_id, release.number)
+    undone = (ProposalState.PENDING.value,) if back and not leaves else ()
     expected = LIVE_VALUES if leaves else (WITHDRAWN, *undone)
     mine = sa.and_(table.c.proposal_id == row.proposal_id, table.c.state.in_(expected))
     moved = connection.execute(sa.update(table).where(mine).values(state=state))

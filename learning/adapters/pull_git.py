@@ -16,13 +16,14 @@ from typing import Any
 
 import git
 
-from learning.adapters.git_objects import commit_files, folder_in
+from learning.adapters.git_objects import commit_files, folder_in, names_in
 from learning.entry_files import mark_of
 from learning.errors import HostError, PullRefused
 from learning.model import PullComment, PullRequest, PullSeen
 
 TIMEOUT = 60  # seconds that the remote has to answer
 IN_BASE = "brings nothing: all of it is in the base already"
+SET_BACK = "its branch holds nothing any more but what is in the base, and no commit there has its files"
 SEEN = "refs/evergreen/pulls/"  # where the remote's branches are kept
 
 
@@ -77,6 +78,11 @@ class GitRemote:
                     found[name] = (tree / f"{folder}/{name}").data_stream.read().decode("utf-8", "replace")
             return found
 
+    def names(self, commit: str) -> list[str]:
+        """Return the names of all files in the folder in a commit."""
+        with self._repository("read") as repository:
+            return names_in(repository, commit, folder_in(repository, self._root, self._folder))
+
     def tip(self, branch: str) -> str:
         """Return the newest commit of a branch, empty without one."""
         with self._repository("read") as repository:
@@ -111,8 +117,10 @@ class GitRemote:
                 return PullSeen("merged", base, self._writer(repository, base, there)) if there else PullSeen("closed")
             here = self.read(tip, pull.files)
             merge = self._merge(repository, tip, base)
-            if merge:
+            if merge and (here or self._writer(repository, base, pull.files)):
                 return PullSeen("merged", merge, _author(repository, merge))
+            if merge:  # a branch that was set back to the base is part of it, too
+                return PullSeen("open", tip, problem=SET_BACK)
             squashed = bool(here) and {name: mark_of(text) for name, text in here.items()} == {
                 name: mark_of(text) for name, text in there.items()
             }
@@ -201,8 +209,11 @@ class GitRemote:
         """Return who brought these files into the base."""
         folder = folder_in(repository, self._root, self._folder)
         paths = [f"{folder}/{name}" for name in files]
-        found = repository.git.rev_list("--max-count=1", "--first-parent", base, "--", *paths)
-        return _author(repository, found) if found else ""
+        for line in ("--first-parent", "--full-history"):  # a merge that leaves a file out does not touch it
+            found = repository.git.rev_list("--max-count=1", line, base, "--", *paths)
+            if found:
+                return _author(repository, found)
+        return ""
 
 
 def _kept(branch: str) -> str:

@@ -11,8 +11,20 @@ from typing import Any
 import requests
 from github import Auth, Github, GithubException, InputGitTreeElement
 from github.Repository import Repository
+from urllib3.util import Retry
 
-from learning.adapters.pull_http import IN_BASE, TIMEOUT, Caller, Fault, seconds
+from learning.adapters.pull_http import (
+    IN_BASE,
+    NO_MERGE,
+    REDIRECTS,
+    TIMEOUT,
+    Caller,
+    Fault,
+    closing_problem,
+    seconds,
+    target_problem,
+    understood,
+)
 from learning.errors import PullRefused
 from learning.model import PullComment, PullRequest, PullSeen
 
@@ -52,7 +64,8 @@ class GitHub:
             auth=Auth.Token(token) if token else None,
             base_url=(url or API).rstrip("/"),
             timeout=TIMEOUT,
-            retry=None,  # `Caller` knows what may be done twice
+            # `Caller` knows what may be done twice; a redirection is an error, since following it would lose `?ref=`.
+            retry=Retry(total=0, read=False, status_forcelist=REDIRECTS, allowed_methods=None),
             seconds_between_requests=0,
             seconds_between_writes=pause,
             user_agent="evergreen",
@@ -68,22 +81,41 @@ class GitHub:
     def refresh(self) -> None:
         """Do nothing: every call asks anew."""
 
+    @understood
     def base(self) -> str:
         """Return the commit that pull requests are to be merged into."""
         return self._host.call(
             lambda: str(self._repo.get_git_ref(f"heads/{self._base}").object.sha), f"read branch {self._base}"
         )
 
+    @understood
     def read(self, commit: str, names: Collection[str]) -> dict[str, str]:
         """Return the texts of those files that exist in a commit."""
         found = {}
         for name in names if commit else ():
             path = f"{self._folder}/{name}"
             item: Any = self._host.find(partial(self._repo.get_contents, path, ref=commit), f"read {path}")
-            if item is not None and not isinstance(item, list):
+            if item is None:
+                # A 404 is also what a commit that cannot be seen gives: gone is what the commit's tree lacks.
+                if name in self.names(commit):
+                    raise PullRefused("is there and cannot be read", f"file {path}", "look at it there")
+            elif not isinstance(item, list):
                 found[name] = _text(item, path)
         return found
 
+    @understood
+    def names(self, commit: str) -> list[str]:
+        """Return the names of all files in the folder in a commit."""
+        what = f"read commit {commit}"
+        sha = self._host.call(lambda: str(self._repo.get_git_commit(commit).tree.sha), what)
+        for part in self._folder.split("/"):
+            below = [item for item in self._tree(sha, what) if item.path == part and item.type == "tree"]
+            if not below:
+                return []
+            sha = str(below[0].sha)
+        return [item.path for item in self._tree(sha, what) if item.type != "tree"]
+
+    @understood
     def tip(self, branch: str) -> str:
         """Return the newest commit of a branch, empty without one."""
         ref = self._host.find(
@@ -91,6 +123,7 @@ class GitHub:
         )
         return ref or ""
 
+    @understood
     def write(self, branch: str, files: Mapping[str, str | None], message: str, body: str) -> str:
         """Commit files on a branch; the pull request itself has `body`."""
         old = self.tip(branch)
@@ -115,6 +148,7 @@ class GitHub:
             self._host.call(lambda: self._repo.create_git_ref(f"refs/heads/{branch}", commit.sha), what, safe=False)
         return str(commit.sha)
 
+    @understood
     def open(self, branch: str, title: str, body: str, since: datetime) -> tuple[int | None, str]:
         """Return the pull request of a branch; one made after `since` is not made again."""
         what = f"open a pull request for {branch}"
@@ -129,35 +163,45 @@ class GitHub:
             )
         return pull.number, pull.html_url
 
+    @understood
     def look(self, pull: PullRequest) -> PullSeen:
         """Return what became of a pull request."""
         found = self._get(pull)
         labels = frozenset(label.name for label in found.labels)
+        problem = target_problem(found.base.ref, self._base)
         if found.merged:
+            if not found.merge_commit_sha:
+                raise PullRefused(NO_MERGE, f"pull request {pull.number}", "the next run reads it")
             who = found.merged_by.login if found.merged_by else ""
-            return PullSeen("merged", found.merge_commit_sha or "", who, labels, found.body or "")
+            return PullSeen("merged", found.merge_commit_sha, who, labels, found.body or "", problem)
         if found.state != "open":
             issue = self._host.call(lambda: self._repo.get_issue(found.number), f"read pull request {found.number}")
-            who = issue.closed_by.login if issue.closed_by else ""
-            return PullSeen("closed", "", who, labels, found.body or "")
-        return PullSeen("open", found.head.sha, "", labels, found.body or "")
+            by = issue.closed_by
+            who, kind = (by.login, by.type) if by else ("", "")
+            problem = problem or closing_problem(who, kind, bool(self.tip(self._base)))
+            return PullSeen("closed", "", who, labels, found.body or "", problem)
+        return PullSeen("open", found.head.sha, "", labels, found.body or "", problem)
 
+    @understood
     def describe(self, pull: PullRequest, title: str, body: str) -> None:
         """Give it another title and text."""
         found = self._get(pull)
         self._host.call(lambda: found.edit(title=title, body=body), f"edit pull request {pull.number}")
 
+    @understood
     def comments(self, pull: PullRequest) -> list[PullComment]:
         """Return what people said of it, the oldest first."""
         found = self._get(pull)
         said = self._host.call(lambda: list(found.get_issue_comments()), f"read pull request {pull.number}")
         return [PullComment(item.user.login if item.user else "", item.body or "", _by_team(item)) for item in said]
 
+    @understood
     def comment(self, pull: PullRequest, text: str) -> None:
         """Say something about it."""
         found = self._get(pull)
         self._host.call(lambda: found.create_issue_comment(text), f"comment on {pull.number}", safe=False)
 
+    @understood
     def labeled_by(self, pull: PullRequest, label: str) -> str:
         """Return who has put a label on it last."""
         found = self._get(pull)
@@ -165,12 +209,14 @@ class GitHub:
         by = [item.actor for item in events if item.event == "labeled" and item.label and item.label.name == label]
         return by[-1].login if by and by[-1] else ""
 
+    @understood
     def unlabel(self, pull: PullRequest, label: str) -> None:
         """Take a label off."""
         found = self._get(pull)
         if any(one.name == label for one in found.labels):
             self._host.call(lambda: found.remove_from_labels(label), f"take a label off {pull.number}")
 
+    @understood
     def close(self, pull: PullRequest) -> None:
         """Close it unmerged and delete its branch."""
         found = self._get(pull)
@@ -185,11 +231,22 @@ class GitHub:
         if pull.number is None:
             raise PullRefused("has no number", f"pull request {pull.pull_id}", "it is opened by the next run")
         number = pull.number
-        return self._host.call(lambda: self._repo.get_pull(number), f"read pull request {number}")
+        found = self._host.call(lambda: self._repo.get_pull(number), f"read pull request {number}")
+        if found.number != number or found.state not in ("open", "closed"):
+            raise ValueError("no pull request")
+        return found
+
+    def _tree(self, sha: str, what: str) -> list[Any]:
+        tree = self._host.call(lambda: self._repo.get_git_tree(sha), what)
+        if tree.raw_data.get("truncated"):
+            raise PullRefused("holds more files than are told", f"folder {self._folder}", "decide in the hub")
+        return list(tree.tree)
 
 
 def fault_of(error: Exception) -> Fault | None:
     """Return what an error of PyGithub means."""
+    if isinstance(error, requests.exceptions.RetryError):
+        return Fault(301)
     if isinstance(error, requests.RequestException):
         return Fault(0)
     if not isinstance(error, GithubException):

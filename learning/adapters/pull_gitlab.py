@@ -12,7 +12,17 @@ import gitlab
 import requests
 from gitlab.exceptions import GitlabError
 
-from learning.adapters.pull_http import IN_BASE, TIMEOUT, Caller, Fault, seconds
+from learning.adapters.pull_http import (
+    IN_BASE,
+    NO_MERGE,
+    TIMEOUT,
+    Caller,
+    Fault,
+    closing_problem,
+    seconds,
+    target_problem,
+    understood,
+)
 from learning.errors import PullRefused
 from learning.model import PullComment, PullRequest, PullSeen
 
@@ -29,6 +39,14 @@ class _Client(gitlab.Gitlab):
     def http_request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Make one request."""
         return super().http_request(*args, **{**kwargs, "obey_rate_limit": False, "retry_transient_errors": False})
+
+
+class _Session(requests.Session):
+    """Follows no redirection: the token, a header of its own, would go along to wherever it leads."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """Send one request."""
+        return super().send(request, **{**kwargs, "allow_redirects": False})
 
 
 class GitLab:
@@ -55,7 +73,7 @@ class GitLab:
         url: str = "",
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        session = requests.Session()
+        session = _Session()
         session.hooks["response"].append(self._keep_headers)
         self._headers: Mapping[str, str] = {}
         client = _Client(
@@ -74,19 +92,33 @@ class GitLab:
     def refresh(self) -> None:
         """Do nothing: every call asks anew."""
 
+    @understood
     def base(self) -> str:
         """Return the commit that merge requests are to be merged into."""
         return self._host.call(lambda: _id(self._project.branches.get(self._base)), f"read branch {self._base}")
 
+    @understood
     def read(self, commit: str, names: Collection[str]) -> dict[str, str]:
         """Return the texts of those files that exist in a commit."""
         found = self._files(commit, names)
         return {name: file.decode().decode("utf-8", "replace") for name, file in found.items()}
 
+    @understood
+    def names(self, commit: str) -> list[str]:
+        """Return the names of all files in the folder in a commit."""
+        above = ""
+        for part in self._folder.split("/"):  # from the top: whoever sees that sees the commit
+            if not any(item["name"] == part and item["type"] == "tree" for item in self._tree(above, commit)):
+                return []
+            above = f"{above}/{part}".strip("/")
+        return [str(item["name"]) for item in self._tree(above, commit) if item["type"] != "tree"]
+
+    @understood
     def tip(self, branch: str) -> str:
         """Return the newest commit of a branch, empty without one."""
         return self._host.find(lambda: _id(self._project.branches.get(branch)), f"read branch {branch}") or ""
 
+    @understood
     def write(self, branch: str, files: Mapping[str, str | None], message: str, body: str) -> str:
         """Commit files on a branch; the merge request itself has `body`."""
         old = self.tip(branch)
@@ -110,6 +142,7 @@ class GitLab:
         made = self._host.call(lambda: self._project.commits.create(data), f"commit on branch {branch}", safe=False)
         return str(made.id)
 
+    @understood
     def open(self, branch: str, title: str, body: str, since: datetime) -> tuple[int | None, str]:
         """Return the merge request of a branch; one made after `since` is not made again."""
         what = f"open a merge request for {branch}"
@@ -123,23 +156,32 @@ class GitLab:
             pull = self._host.call(lambda: self._project.mergerequests.create(data), what, safe=False)
         return int(pull.iid), str(pull.web_url)
 
+    @understood
     def look(self, pull: PullRequest) -> PullSeen:
         """Return what became of a merge request."""
         found = self._get(pull)
-        state = STATES.get(found.state, "open")
+        state = STATES[found.state]
+        problem = target_problem(found.target_branch, self._base)
         by = {"merged": getattr(found, "merge_user", None) or getattr(found, "merged_by", None)}
         who = (by.get(state) or getattr(found, "closed_by", None) or {}) if state != "open" else {}
         commit = ""
         if state == "merged":
             commit = found.merge_commit_sha or found.squash_commit_sha or found.sha or ""
+            if not commit:
+                raise PullRefused(NO_MERGE, f"merge request {pull.number}", "the next run reads it")
         elif state == "open":
             commit = self.tip(pull.branch)
-        return PullSeen(state, commit, str(who.get("username", "")), frozenset(found.labels), found.description or "")
+        name = str(who.get("username", ""))
+        if state == "closed":
+            problem = problem or closing_problem(name, "", bool(self.tip(self._base)))
+        return PullSeen(state, commit, name, frozenset(found.labels), found.description or "", problem)
 
+    @understood
     def describe(self, pull: PullRequest, title: str, body: str) -> None:
         """Give it another title and text."""
         self._update(pull, {"title": title, "description": body}, "edit")
 
+    @understood
     def comments(self, pull: PullRequest) -> list[PullComment]:
         """Return what people said of it, the oldest first."""
         found = self._get(pull)
@@ -151,11 +193,13 @@ class GitLab:
         team = {author: self._is_developer(author) for author in {note.author["id"] for note in said}}
         return [PullComment(note.author["username"], note.body or "", team[note.author["id"]]) for note in said]
 
+    @understood
     def comment(self, pull: PullRequest, text: str) -> None:
         """Say something about it."""
         found = self._get(pull)
         self._host.call(lambda: found.notes.create({"body": text}), f"comment on {pull.number}", safe=False)
 
+    @understood
     def labeled_by(self, pull: PullRequest, label: str) -> str:
         """Return who has put a label on it last."""
         found = self._get(pull)
@@ -165,10 +209,12 @@ class GitLab:
         by = [item.user for item in events if item.action == "add" and item.label and item.label["name"] == label]
         return str(by[-1]["username"]) if by else ""
 
+    @understood
     def unlabel(self, pull: PullRequest, label: str) -> None:
         """Take a label off."""
         self._update(pull, {"remove_labels": label}, "take a label off")
 
+    @understood
     def close(self, pull: PullRequest) -> None:
         """Close it unmerged and delete its branch."""
         if self._get(pull).state == "opened":
@@ -183,14 +229,25 @@ class GitLab:
             file = self._host.find(partial(self._project.files.get, path, ref=commit), f"read {path}")
             if file is not None:
                 found[name] = file
+            elif name in self.names(commit):
+                # A 404 is also what a commit that cannot be seen gives: gone is what the commit's tree lacks.
+                raise PullRefused("is there and cannot be read", f"file {path}", "look at it there")
         return found
+
+    def _tree(self, path: str, commit: str) -> list[Any]:
+        return self._host.call(
+            lambda: list(self._project.repository_tree(path=path, ref=commit, get_all=True)), f"read commit {commit}"
+        )
 
     def _get(self, pull: PullRequest) -> Any:
         if pull.number is None:
             raise PullRefused("has no number", f"merge request {pull.pull_id}", "it is opened by the next run")
-        return self._host.call(
+        found = self._host.call(
             lambda: self._project.mergerequests.get(pull.number), f"read merge request {pull.number}"
         )
+        if int(found.iid) != pull.number:
+            raise ValueError("no merge request")
+        return found
 
     def _update(self, pull: PullRequest, data: Mapping[str, str], what: str) -> None:
         found = self._get(pull)

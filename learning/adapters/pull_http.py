@@ -5,16 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import wraps
+from typing import Any, Protocol, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from learning.errors import HostError, PullRefused
+from learning.errors import EvergreenError, HostError, PullRefused
 
 TIMEOUT = 20  # seconds that a host has for an answer
 ATTEMPTS = 4
 LONGEST_WAIT = 60.0  # seconds; a host that wants more is asked again by the next run
 IN_BASE = "brings nothing: all of it is in the base already"
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+NO_MERGE = "is merged, but the merge commit is not told yet"
+BOTS = re.compile(r".*\[bot\]|(project|group)_\d+_bot.*|ghost|support-bot|alert-bot")
 
 Result = TypeVar("Result")
 
@@ -99,6 +104,14 @@ class Caller:
 
         return self.call(reading, what)
 
+    def unreadable(self, error: Exception) -> HostError:
+        """Return the error that says that the host answered something else than its API does."""
+        return HostError(
+            f"answered what cannot be understood ({type(error).__name__})",
+            self._item,
+            "check that pull_requests.url is the address of its API; nothing is lost: the next run goes on",
+        )
+
     def _once(self, action: Callable[[], Result], safe: bool) -> Result:
         try:
             return action()
@@ -124,6 +137,12 @@ class Caller:
             return HostError(
                 f"does not allow to {what}{said}", self._item, f"give the token in EVERGREEN_HOST_TOKEN {self._scope}"
             )
+        if fault.status in REDIRECTS:  # not followed: the token would go where nobody meant it to
+            return HostError(
+                f"has moved: it answered {fault.status} when asked to {what}",
+                self._item,
+                "correct pull_requests.url and pull_requests.repository",
+            )
         if fault.status == 404:
             return PullRefused(
                 f"found nothing to {what}",
@@ -134,6 +153,47 @@ class Caller:
             state = f"answered {fault.status}" if fault.status else "did not answer"
             return HostError(f"{state} when asked to {what}", self._item, "nothing is lost: the next run goes on")
         return PullRefused(f"refused to {what}: {fault.status}{said}", self._item, "look at it there")
+
+
+class Called(Protocol):
+    """A host that is called through a `Caller`."""
+
+    _host: Caller
+
+
+def understood(method: Callable[..., Result]) -> Callable[..., Result]:
+    """Let a method of a host raise `HostError` where an answer is nothing that the API gives, such as a web page."""
+
+    @wraps(method)
+    def called(self: Called, *args: Any, **kwargs: Any) -> Result:
+        try:
+            return method(self, *args, **kwargs)
+        except EvergreenError:
+            raise
+        except Exception as error:
+            raised = self._host.unreadable(error)
+        raise raised  # without the client's own error, which may hold headers
+
+    return called
+
+
+def by_program(who: str, kind: str = "User") -> bool:
+    """Whether a name is that of a program, or of nobody: such do not decide."""
+    return not who or kind == "Bot" or BOTS.fullmatch(who) is not None
+
+
+def closing_problem(who: str, kind: str, based: bool) -> str:
+    """Return why closing it says nothing about its proposals, empty if it does."""
+    if not based:
+        return "it was closed when the base branch was gone: that rejects nothing"
+    if by_program(who, kind):
+        return f"it was closed by {f'the program {who}' if who else 'nobody who is known'}: that rejects nothing"
+    return ""
+
+
+def target_problem(target: str, base: str) -> str:
+    """Return why a pull request into another branch decides nothing, empty if it is into the base."""
+    return "" if target == base else f"it goes into {target}, not into {base}: that decides nothing"
 
 
 def _wait(state: RetryCallState) -> float:

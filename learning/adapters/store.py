@@ -20,6 +20,7 @@ from learning.adapters.store_regroup import RegroupTables
 from learning.adapters.store_releases import ReleaseTables
 from learning.adapters.store_rollout import RolloutTables
 
+HELD = "held:"  # begins the key of a job that somebody is at
 SPENT = "drafter_tokens:"  # begins the key of a day's tokens
 
 
@@ -59,6 +60,32 @@ class Store(
         with self._database.write() as connection:
             before = int(get_meta(connection, f"{SPENT}{day}") or 0)
             set_meta(connection, f"{SPENT}{day}", str(before + tokens))
+
+    def claim(
+        self, job: str, holder: str, at: datetime, dead_before: datetime, instead_of: str | None = None
+    ) -> str | None:
+        """Note that `holder` is at a job; return who else is.
+
+        Args:
+            job: its name.
+            holder: who wants it.
+            at: when.
+            dead_before: whoever has held it since before that holds it no more.
+            instead_of: somebody who is known to be dead.
+
+        """
+        with self._database.write() as connection:
+            held, _, since = (get_meta(connection, f"{HELD}{job}") or "").partition(" ")
+            if held and held != instead_of and datetime.fromisoformat(since) > dead_before:
+                return held
+            set_meta(connection, f"{HELD}{job}", f"{holder} {at.isoformat()}")
+        return None
+
+    def unclaim(self, job: str, holder: str) -> None:
+        """Note that `holder` is at a job no more."""
+        with self._database.write() as connection:
+            if (get_meta(connection, f"{HELD}{job}") or "").partition(" ")[0] == holder:
+                set_meta(connection, f"{HELD}{job}", "")
 
     def last_run(self, job: str) -> Mapping[str, Any] | None:
         """Return the newest run of `job`, None if there was none."""

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from learning.adapters import schema
 from learning.adapters.audit_log import append_row
 from learning.adapters.database import OVERLAY_VERSION, chunks, get_meta, upsert
-from learning.adapters.experiment_rows import stop_experiment
+from learning.adapters.experiment_rows import check_untried, stop_experiment
 from learning.adapters.live_set import (
     begin_release,
     change_live_set,
@@ -24,7 +24,7 @@ from learning.adapters.live_set import (
 )
 from learning.adapters.rows import to_proposal
 from learning.adapters.store_review import ReviewTables, append_decision, read_decisions
-from learning.adapters.store_rollout import write_rollout
+from learning.adapters.store_rollout import check_rollouts, write_rollout
 from learning.errors import StoreError
 from learning.model import (
     ANSWERING,
@@ -86,6 +86,7 @@ class ReleaseTables(ReviewTables):
             if check is not None:
                 check(read_entries(connection, LIVE))
             self._change_state(connection, before, after)
+            check_untried(connection, after, f"proposal {after.proposal_id}", share)
             step = begin_release(connection, ReleaseKind.PUBLISH, [Change(entry_id, 0, share)], who, at)
             row = {
                 "entry_id": entry_id,
@@ -124,6 +125,7 @@ class ReleaseTables(ReviewTables):
         check: Callable[[Sequence[Entry]], None] | None = None,
         rollouts: Sequence[Rollout] = (),
         back_to: int | None = None,
+        seen: Sequence[Rollout] = (),
     ) -> Release:
         """Bring entries to other shares of the users in one numbered step; 0 takes one back.
 
@@ -138,12 +140,14 @@ class ReleaseTables(ReviewTables):
             check: raises if what is live afterwards does not fit together.
             rollouts: how the entries go on to their users.
             back_to: the release after which all these items were as they are to be now.
+            seen: rollouts as they were read: refused if one is not so any more.
 
         Raises:
             StoreError: somebody else has changed one of them, nothing would change, or nobody stands behind one.
 
         """
         with self._database.write() as connection:
+            check_rollouts(connection, seen)
             chosen = changes(read_entries(connection, LIVE)) if callable(changes) else changes
             if not chosen:
                 raise StoreError("changes nothing", f"release ({what.value})", "name what is to be changed")

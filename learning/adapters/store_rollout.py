@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timezone
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -25,7 +27,7 @@ class RolloutTables(ConversationTables):
         """Return every rollout, by entry."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(schema.rollouts).order_by(schema.rollouts.c.entry_id))
-            return [Rollout(**{**row._mapping, "steps": tuple(row.steps)}) for row in rows]
+            return [_to_rollout(row) for row in rows]
 
     def save_rollout(self, rollout: Rollout, what: str, who: str, reason: str, at: datetime) -> None:
         """Write a schedule as it stands now; refused once the entry is not live, or not at its share any more.
@@ -73,6 +75,20 @@ class RolloutTables(ConversationTables):
 def write_rollout(connection: Connection, rollout: Rollout) -> None:
     """Write a rollout as it stands now, in the caller's transaction."""
     upsert(connection, schema.rollouts, "entry_id", asdict(rollout))
+
+
+def check_rollouts(connection: Connection, seen: Sequence[Rollout]) -> None:
+    """Raise `StoreError` if somebody has changed a rollout since it was read."""
+    table = schema.rollouts
+    for rollout in seen:
+        row = connection.execute(sa.select(table).where(table.c.entry_id == rollout.entry_id)).first()
+        if row is None or _to_rollout(row) != rollout:
+            item = f"entry {rollout.entry_id}"
+            raise StoreError("has had its rollout changed by somebody else", item, "look at it again")
+
+
+def _to_rollout(row: Any) -> Rollout:
+    return Rollout(**{**row._mapping, "steps": tuple(row.steps)})
 
 
 def reopen_gap(connection: Connection, entry_id: str, at: datetime) -> None:

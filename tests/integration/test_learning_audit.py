@@ -92,6 +92,40 @@ def test_no_row_is_replaced_on_sqlite(tmp_path: Path) -> None:
     assert store.verify_audit() == []
 
 
+def test_a_row_of_another_hand_stops_no_writing_and_stays_reported(url: str) -> None:
+    store = Store(url)
+    fill(store, 3)
+    made_up = COPY.format(seq=4, previous="row_hash").removesuffix("row_hash FROM audit") + f"'{'e' * 64}' FROM audit"
+    attack(url, f"INSERT INTO audit {made_up} WHERE seq = 3", guarded=True)
+    fill(store, 2)
+
+    assert len(store.audit_rows()) == 6
+    assert store.verify_audit() == [
+        "row 4 was altered",
+        "rows are missing at the end, or were added there by another hand",
+    ]
+
+
+@pytest.mark.service
+def test_a_temporary_table_does_not_stand_in_for_the_log(postgres_url: str) -> None:
+    store = Store(postgres_url)
+    fill(store, 3)
+    engine = sa.create_engine(postgres_url, future=True)
+    try:
+        with engine.begin() as connection:
+            schema = connection.execute(sa.text("SELECT current_schema()")).scalar_one()
+            real = f'FROM "{schema}".audit'
+            connection.execute(sa.text(f"CREATE TEMP TABLE audit AS SELECT * {real}"))
+            connection.execute(sa.text(f"UPDATE pg_temp.audit SET row_hash = '{'e' * 64}'"))
+            copied = COPY.format(seq=4, previous=f"'{'e' * 64}'").replace("FROM audit", real)
+            with pytest.raises(sa.exc.DBAPIError, match="the audit log is append-only"):
+                connection.execute(sa.text(f'INSERT INTO "{schema}".audit {copied} WHERE seq = 3'))
+    finally:
+        engine.dispose()
+
+    assert store.verify_audit() == []
+
+
 @pytest.mark.service
 def test_the_log_is_not_truncated_on_postgresql(postgres_url: str) -> None:
     store = Store(postgres_url)

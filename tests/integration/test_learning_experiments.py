@@ -35,8 +35,9 @@ from learning.model import (
     sender_key,
 )
 from learning.overlay import OverlayReader
-from learning.pipeline import mine, review, rollback
+from learning.pipeline import mine, plan_rollback, review, roll_back_to, rollback, withdraw
 from learning.privacy import PatternRedactor
+from learning.rollout import set_share
 from learning.rollout_steps import Schedule
 from learning.verdict_words import sentence
 from learning.wordings import LiveExperiment
@@ -415,7 +416,7 @@ def test_the_winner_becomes_the_answer_in_the_ordinary_way(loop: Loop, clock: Cl
     assert told(loop) == ("Three days.", ((entry.entry_id, "on"),))
     [decision] = loop.store.decisions()
     assert (decision.who, decision.reason) == ("ben", sentence(shown.verdict))
-    assert loop.store.releases()[0].reason == f"winner short: {decision.reason}"
+    assert loop.store.releases()[1].reason == f"winner short: {decision.reason}"
     assert loop.store.verify_audit() == []
     with pytest.raises(ReviewError, match="was settled: short was adopted"):
         adopt(loop, one.experiment_id, "control", "ben", "why not", anyway=True)
@@ -447,7 +448,7 @@ def test_what_was_stopped_may_still_be_adopted(loop: Loop, clock: Clock) -> None
     ended, release = adopt(loop, one.experiment_id, "short", "ben")
     assert (ended.winner, ended.ended_at) == ("short", clock.now)
     assert release is not None
-    assert [row.what for row in loop.store.audit_rows()][-1] == "settle experiment"
+    assert "settle experiment" in [row.what for row in loop.store.audit_rows()]
     assert loop.store.verify_audit() == []
 
 
@@ -459,7 +460,7 @@ def test_a_draft_and_an_unknown_variant_are_not_adopted(loop: Loop) -> None:
         adopt(loop, one.experiment_id, "longer", "ben")
 
 
-def test_interrupted_after_the_release_it_is_finished_by_a_second_call(
+def test_interrupted_before_the_release_it_is_finished_by_a_second_call(
     loop: Loop, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = run_well(loop, clock)
@@ -468,14 +469,63 @@ def test_interrupted_after_the_release_it_is_finished_by_a_second_call(
         raise StoreError("failed (disk)", "learning database", "free some room")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Store, "save_experiment", fail)
+        broken.setattr(Store, "publish", fail)
         with pytest.raises(StoreError):
             adopt(loop, one.experiment_id, "short", "ben")
-    assert loop.store.experiment(one.experiment_id).state is ExperimentState.RUNNING
+    assert loop.store.experiment(one.experiment_id).winner == "short"
 
     ended, release = adopt(loop, one.experiment_id, "short", "ben")
-    assert (ended.winner, release) == ("short", None)
-    assert len(loop.store.entries(ProposalState.PUBLISHED)) == 1
+    assert (ended.winner, release is not None) == ("short", True)
+    assert told(loop).text == "Three days."
+    with pytest.raises(ReviewError, match="was settled"):
+        adopt(loop, one.experiment_id, "short", "ben")
+
+
+def test_of_two_who_adopt_at_once_one_is_refused(loop: Loop, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = run_well(loop, clock)
+    genuine = Store.save_experiment
+
+    def quicker(store: Store, *given: Any) -> None:
+        monkeypatch.setattr(Store, "save_experiment", genuine)
+        adopt(loop, one.experiment_id, "control", "bea", "as it was", anyway=True)
+        genuine(store, *given)
+
+    monkeypatch.setattr(Store, "save_experiment", quicker)
+    with pytest.raises(StoreError, match="somebody else was quicker"):
+        adopt(loop, one.experiment_id, "short", "ben")
+    assert loop.store.experiment(one.experiment_id).winner == "control"
+    assert told(loop) == (None, ())
+
+
+def test_what_it_was_about_takes_it_along(loop: Loop) -> None:
+    reword(loop, "About three days.", 7, (100,))
+    one = start(loop, draft(loop).experiment_id, "ann")
+    [entry] = loop.store.entries(ProposalState.PUBLISHED)
+    with pytest.raises(StoreError, match="runs on utter_faq/shipping"):
+        set_share(loop, entry.entry_id, 50, "ann")
+
+    withdraw(loop, entry.entry_id, "ann", "wrong")
+
+    assert loop.store.experiment(one.experiment_id).state is ExperimentState.STOPPED
+    assert told(loop) == (None, ())
+    [newest, *_] = loop.store.releases()
+    assert {change.item_id for change in newest.changes} == {entry.entry_id, one.experiment_id}
+    plan = plan_rollback(loop, newest.number)
+    assert [change.item_id for change in plan.changes] == [entry.entry_id]
+    assert plan.left_out[0].startswith(f"experiment {one.experiment_id[:8]} ")
+    assert "stays ended" in rollback(loop, newest.number, "ann").reason
+    assert loop.store.experiment(one.experiment_id).state is ExperimentState.STOPPED
+
+
+def test_a_rollback_leads_past_an_experiment_that_has_ended(loop: Loop) -> None:
+    one = start(loop, draft(loop).experiment_id, "ann")
+    stop(loop, one.experiment_id, "ann", "enough")
+    reword(loop, "About three days.", 7, (100,))
+
+    roll_back_to(loop, 1, "ann")
+
+    assert loop.store.entries(ProposalState.PUBLISHED) == []
+    assert loop.store.experiment(one.experiment_id).state is ExperimentState.STOPPED
 
 
 # --- from the tracker to the verdict ------------------------------------------------------------------

@@ -426,3 +426,91 @@ def test_no_request_has_the_token_in_its_address(hosted: World) -> None:
 
     assert all(TOKEN not in f"{asked.path}{asked.query}{asked.body}" for asked in api_of(hosted).asked)
     assert issubclass(HostError, EvergreenError)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_no_redirection_is_followed(hosted: World, status: int, method: str) -> None:
+    pull = offered(hosted)
+    reached: list[str] = []
+
+    def other(asked: Any) -> Answer:
+        reached.append(asked.path)
+        return Answer(200, {})
+
+    with serving(other) as url:
+        moved = {"Location": url.replace("127.0.0.1", "localhost") + "/x"}
+        api_of(hosted).faults = [(method, Answer(status, {"message": "Moved"}, moved))]
+        with pytest.raises(HostError, match=r"has moved.*correct pull_requests\.url"):
+            hosted.host.write("evergreen/gap-2", {B: "b: 1\n"}, "m", "b") if method == "POST" else look(hosted, pull)
+
+    assert reached == []
+
+
+def test_a_commit_that_cannot_be_seen_has_not_lost_its_files(hosted: World) -> None:
+    offered(hosted)
+    commit = hosted.host.tip(BRANCH)
+    assert hosted.host.names(commit) == [A]
+    assert hosted.host.read(commit, [A, B]) == {A: "a: 1\n"}
+    missing = Answer(404, {"message": f"No commit found for the ref {commit}"})
+    for faults in ([missing], [missing, missing]):  # the file alone, or the commit, too
+        api_of(hosted).faults = [("GET", answer) for answer in faults]
+        with pytest.raises(PullRefused):
+            hosted.host.read(commit, [A])
+
+
+def test_merged_without_a_commit_is_read_later(hosted: World) -> None:
+    pull = offered(hosted)
+    hosted.people.merge(BRANCH)
+    hosted.people.of(BRANCH).merge = ""
+    if isinstance(api_of(hosted), GitHubApi):
+        with pytest.raises(PullRefused, match="merge commit is not told yet"):
+            look(hosted, pull)
+
+
+def test_a_merge_into_another_branch_decides_nothing(hosted: World) -> None:
+    pull = offered(hosted)
+    hosted.people.merge(BRANCH)
+    hosted.people.of(BRANCH).base = "staging"
+
+    assert "goes into staging" in look(hosted, pull).problem
+
+
+@pytest.mark.parametrize(
+    ("who", "said"),
+    [("stale[bot]", "the program"), ("project_1_bot_9f", "the program"), ("", "nobody"), ("rita", "")],
+)
+def test_only_people_close(hosted: World, who: str, said: str) -> None:
+    pull = offered(hosted)
+    hosted.people.close_it(BRANCH, who)
+    problem = look(hosted, pull).problem
+
+    assert said in problem
+    assert bool(problem) == bool(said)
+
+
+def test_closed_with_the_base_is_not_rejected(hosted: World) -> None:
+    pull = offered(hosted)
+    hosted.people.close_it(BRANCH)
+    del hosted.people.branches[BASE]
+
+    assert "base branch was gone" in look(hosted, pull).problem
+
+
+@pytest.mark.parametrize("body", ["<html>maintenance</html>", {}, [], None])
+def test_what_is_no_answer_of_the_api_is_told(hosted: World, body: Any) -> None:
+    pull = offered(hosted)
+    api_of(hosted).faults = [("GET", Answer(200, body))] * 5
+    with pytest.raises(HostError):
+        look(hosted, pull)
+
+
+def test_git_does_not_take_a_branch_set_back_to_the_base_for_merged(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        world = make_world("git", tmp_path, stack)
+        pull = offered(world)
+        git(world.people.clone, "push", "-q", "-f", "origin", f"{BASE}:{BRANCH}")
+        seen = look(world, pull)
+
+    assert seen.state == "open"
+    assert "no commit there has its files" in seen.problem

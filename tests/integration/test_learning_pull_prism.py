@@ -161,6 +161,7 @@ CALLS: dict[str, Callable[[GitHub], Any]] = {
     "base": lambda host: host.base(),
     "tip": lambda host: host.tip("evergreen/gap-1"),
     "read": lambda host: host.read("c" * 40, ["entry-größe-1.yml"]),
+    "names": lambda host: host.names("c" * 40),
     "write": lambda host: host.write("evergreen/gap-1", {"entry-a.yml": "a: 1\n", "entry-b.yml": None}, "Learn", ""),
     "open": lambda host: host.open("evergreen/gap-1", "Learn", "why", START),
     "look": lambda host: host.look(PULL),

@@ -496,7 +496,7 @@ def test_what_is_decided_elsewhere_leaves_the_batch(loop: Loop, forge: Forge) ->
     assert KINDS[0].proposal_id not in pull_of(loop).proposals.values()
 
 
-class Crash(Exception):
+class Crash(BaseException):
     pass
 
 
@@ -617,3 +617,70 @@ def test_reading_later_does_not_matter(loop: Loop, forge: Forge) -> None:
     forge.merge(pull_of(loop).branch)
 
     assert len(sync(loop).releases) == 1
+
+
+def test_one_that_cannot_be_read_does_not_stop_the_others(loop: Loop, forge: Forge) -> None:
+    opened(loop)
+    found, host = pull_of(loop), loop.pulls
+    assert isinstance(host, FakePulls)
+    host.look = lambda pull: {}["x"]  # type: ignore[method-assign,assignment]
+    report = sync(loop)
+
+    assert report.conflicts[found.pull_id][0].startswith("could not be read (KeyError)")
+    assert decisions(loop) == []
+
+
+@pytest.mark.parametrize("line", ["version: 2024-13-45", "version: !!int x", "nlu: []", "more: &a [x]"])
+def test_a_poisoned_file_is_a_conflict(loop: Loop, forge: Forge, line: str) -> None:
+    branch, name = opened(loop)
+    text = forge.files(branch)[name]
+    forge.edit(branch, name, f"{line}\n{text.replace('version:', '# ')}")
+    forge.merge(branch)
+    sync(loop)
+
+    # What a version says makes no difference; all else is told.
+    assert bool(pull_of(loop).conflicts) is not line.startswith("version")
+    assert (decisions(loop) == []) is not line.startswith("version")
+
+
+def test_a_renamed_file_is_not_a_removed_one(loop: Loop, forge: Forge) -> None:
+    branch, name = opened(loop)
+    text = forge.files(branch)[name]
+    forge.edit(branch, name, None)
+    forge.edit(branch, name.replace("entry-", "entry-better-"), text)
+    forge.merge(branch)
+    sync(loop)
+
+    assert [item.action for item in decisions(loop)] == [Action.APPROVE]
+
+
+def test_merged_while_it_was_to_be_closed_it_is_read(loop: Loop, forge: Forge) -> None:
+    branch, _ = opened(loop)
+    decide(loop, Action.REJECT)
+    loop.store.save_pull_request(replace(pull_of(loop), state="closing"), "pulls", loop.now())
+    forge.merge(branch)
+    sync(loop)
+
+    assert pull_of(loop).state == "merged"
+    assert "is merged here and rejected elsewhere" in pull_of(loop).conflicts[0]
+
+
+def test_two_readers_at_once_decide_once_and_say_nothing(
+    loop: Loop, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    branch, _ = opened(loop)
+    forge.merge(branch)
+    raced: list[int] = []
+
+    def racing(here: Loop, decision: Decision) -> Any:
+        if not raced:
+            raced.append(1)
+            sync(here)  # another process does all of it in between
+        return review(here, decision)
+
+    monkeypatch.setattr("learning.pull_reading.review", racing)
+    sync(loop)
+
+    assert len(decisions(loop)) == 1
+    assert pull_of(loop).conflicts == ()
+    assert forge.pulls[0].comments == []

@@ -130,7 +130,7 @@ def test_what_an_edit_made_live_is_undone_with_its_file(run: Run, loop: Loop) ->
     assert "Branch evergreen/learned has it as commit2" in undone
     assert "undo (too early)" in run("show", one).output
     again = read(run("approve", one, "--json"))
-    assert (again["release"]["number"], again["entry"]["label"]) == (2, "learned/loyalty_points")
+    assert (again["release"]["number"], again["entry"]["label"]) == (3, "learned/loyalty_points")
     assert again["proposal"]["state"] == "published"
 
 

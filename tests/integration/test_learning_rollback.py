@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from learning.adapters import schema
 from learning.errors import BotServerError, NotFound, ReviewError, StoreError, TrainingError
+from learning.fitting import read_labels
 from learning.model import LIVE, Action, Change, Entry, ProposalState, ReleaseKind
 from learning.release_view import read_release, read_releases
 from learning.releasing import (
@@ -20,12 +23,13 @@ from learning.releasing import (
     rollback,
     withdraw,
 )
+from learning.retrain import retrain
 from learning.running_model import KEPT_MODELS, reconcile, roll_back_model
-from tests.learning_builders import proposal
+from tests.learning_builders import FakeNlu, proposal
 from tests.release_world import PROPOSALS, World, behaviour
 
 S = ProposalState
-ANSWER, OTHER, MORE, WORDING, MERGE = 0, 1, 3, 4, 5
+ANSWER, OTHER, MORE, WORDING, MERGE, RETIRE, NEWER = 0, 1, 3, 4, 5, 6, 7
 
 
 @pytest.fixture
@@ -346,3 +350,87 @@ def test_old_files_go_and_those_that_may_be_needed_stay(world: World) -> None:
         roll_back_model(world.loop, world.server, made[-1], "ann")
     with pytest.raises(NotFound, match="fits 0 models"):
         roll_back_model(world.loop, world.server, "../../etc/passwd", "ann")
+
+
+# --- what is not live by halves -------------------------------------------------------------------------
+
+
+def test_what_is_taught_cannot_go_to_some_any_more(world: World) -> None:
+    world.learns = False
+    approve(world, OTHER)
+    world.train()
+    entry = entry_of(world, OTHER, S.PUBLISHED)
+    with pytest.raises(StoreError, match=r"is part of the model .*, which knows no shares"):
+        world.set_share(entry, 5)
+    withdraw(world.loop, entry.entry_id, "ann", "wrong")
+    restore(world.loop, entry.entry_id, "ann")
+    world.check()
+
+
+def test_what_is_retired_for_some_counts_for_the_gate(world: World) -> None:
+    approve(world, RETIRE, share=5)
+    report = retrain(world.loop, FakeNlu(_forgets_parcels), world.server)
+    assert (report.comparison.passed, report.model) == (False, None)
+    known = read_labels(world.loop).known
+    assert "track_order" in known
+    world.set_share(entry_of(world, RETIRE), 100)
+    assert "track_order" not in read_labels(world.loop).known
+
+
+def _forgets_parcels(model: str, text: str) -> str:
+    held_out = {"my parcel?": "track_order" if "old" in model else "greet", "lost password": "reset_password"}
+    return held_out.get(text, "greet")
+
+
+def test_a_rollback_that_is_rolled_back_is_exact(world: World) -> None:
+    approve(world, ANSWER, WORDING, NEWER)
+    world.attempt(lambda: world.decide(WORDING, Action.UNDO), None)
+    approve(world, WORDING)  # says more than the other one by now
+    before = behaviour(world.store.entries())
+    made = rollback(world.loop, 5, "ann")
+
+    rollback(world.loop, made.number, "ann", "oops")
+
+    assert behaviour(world.store.entries()) == before
+    world.check()
+
+
+def test_a_rollback_does_not_bring_back_what_was_undone_since(world: World) -> None:
+    approve(world, OTHER)
+    withdraw(world.loop, entry_of(world, OTHER).entry_id, "ann", "wrong")
+    world.attempt(lambda: world.decide(OTHER, Action.UNDO), None)
+    with pytest.raises(StoreError, match="is pending by now"):
+        rollback(world.loop, 2, "ann")
+    assert live(world) == []
+
+
+def test_what_nobody_stands_behind_stays_away_when_its_answer_comes_back(world: World) -> None:
+    approve(world, ANSWER, MORE)
+    withdraw(world.loop, entry_of(world, ANSWER).entry_id, "ann", "wrong")
+    world.attempt(lambda: world.decide(MORE, Action.UNDO), None)
+
+    release = restore(world.loop, entry_of(world, ANSWER).entry_id, "ann")
+
+    assert live(world) == ids(ANSWER)
+    assert "nobody stands behind it any more" in release.reason
+
+
+def test_what_has_no_example_left_does_not_come_back(world: World) -> None:
+    approve(world, OTHER)
+    entry = entry_of(world, OTHER)
+    withdraw(world.loop, entry.entry_id, "ann", "wrong")
+    with world.store._database.write() as connection:
+        connection.execute(sa.update(schema.entries).values(examples=[]))
+        connection.execute(sa.update(schema.proposals).values(examples=[]))
+    with pytest.raises(StoreError, match="no example left"):
+        restore(world.loop, entry.entry_id, "ann")
+
+
+def test_a_change_that_an_upgrade_made_up_is_nothing_to_take_back(world: World) -> None:
+    approve(world, OTHER, ANSWER)
+    with world.store._database.write() as connection:
+        made_up = {"number": 2, "item_id": entry_of(world, OTHER).entry_id, "before": 100, "after": 100}
+        connection.execute(sa.insert(schema.release_changes), made_up)
+    assert len(plan_rollback(world.loop, 2).changes) == 1
+    rollback(world.loop, 1, "ann")
+    assert live(world) == ids(ANSWER)

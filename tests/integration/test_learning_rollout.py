@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from learning import __main__ as command_line
 from learning.adapters import schema
+from learning.adapters.store import Store
 from learning.errors import NotFound, ReviewError
 from learning.history import tried_for
 from learning.loop import Loop
@@ -164,6 +165,21 @@ def test_what_is_paused_stays_until_it_is_resumed(loop: Loop) -> None:
     with pytest.raises(ReviewError, match="is on its way"):
         resume(loop, key, "bob")
     assert [row.what for row in loop.store.audit_rows()][-3:] == ["pause", "resume", "rollout"]
+
+
+def test_a_pause_while_a_step_is_made_counts(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = Store.release
+
+    def slowly(store: Store, *given: Any, **more: Any) -> Release:
+        pause(at(loop, 24), entry_of(loop).entry_id, "bea", "complaints")
+        return genuine(store, *given, **more)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Store, "release", slowly)
+        assert advance(at(loop, 24)) == []
+    assert loop.store.rollouts()[0].stopped == "paused by bea: complaints"
+    assert advance(at(loop, 48)) == []
+    assert entry_of(loop).share == 25
 
 
 def test_what_everybody_gets_cannot_go_on(loop: Loop) -> None:

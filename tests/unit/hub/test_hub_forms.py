@@ -54,6 +54,14 @@ async def test_a_form_is_read_with_plain_line_ends() -> None:
 
 
 @pytest.mark.asyncio
+async def test_a_reason_can_be_kept_and_shown() -> None:
+    form = await read_form(body("reason= sale\0 is\x1b[31m \u202eover\n".encode(), b"&more=a%00b"), 100)
+    assert form.reason == "sale is [31m  over"
+    assert form.get("more") == "ab"
+    assert len((await read_form(body(b"reason=" + b"x " * 2_000), 5_000)).reason) <= 500
+
+
+@pytest.mark.asyncio
 async def test_bodies_that_are_too_large_or_broken_are_refused() -> None:
     with pytest.raises(BodyTooLarge):
         await read_form(body(b"x" * 60, b"x" * 60), 100)

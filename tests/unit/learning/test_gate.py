@@ -84,8 +84,8 @@ def test_labels_that_the_change_merges_are_one_in_the_exam(tmp_path: Path) -> No
     ("learned", "said"),
     [
         (dict([offered_file(proposal(2, answer=None), 1)]), "has no answer yet"),
-        ({"entry-x-1.yml": "nlu: ["}, "is not valid YAML"),
-        ({"entry-x-1.yml": 'nlu:\n- intent: greet\n  examples: ""\n'}, "has no examples"),
+        ({"entry-x-1111111111111111.yml": "nlu: ["}, "is not valid YAML"),
+        ({"entry-x-1111111111111111.yml": 'nlu:\n- intent: greet\n  examples: ""\n'}, "has no examples"),
     ],
 )
 def test_a_broken_file_fails_without_training(tmp_path: Path, learned: Mapping[str, str], said: str) -> None:
@@ -102,6 +102,39 @@ def test_what_rasa_finds_fails_and_hostile_words_stay_words(tmp_path: Path) -> N
 
     assert not report.passed
     assert "- ``` /close @all ![x](y)" in render_gate(report).splitlines()
+
+
+def held_out(tmp_path: Path, learned: Mapping[str, str], allow: bool) -> GateReport:
+    base = side(tmp_path / "base", lambda model, text: HOLDOUT[text], {})
+    head = side(tmp_path / "head", lambda model, text: HOLDOUT[text], learned)
+    (tmp_path / "work").mkdir()
+    return run_gate(base, head, lambda: (), tmp_path / "work", allow_retire=allow)
+
+
+@pytest.mark.parametrize("allow", [False, True])
+def test_a_change_takes_messages_out_of_the_exam_only_if_that_is_allowed(tmp_path: Path, allow: bool) -> None:
+    retire = proposal(4, kind=ProposalKind.RETIRE, label="track_order", answer=None)
+    report = held_out(tmp_path, dict([offered_file(retire, 1)]), allow)
+
+    assert report.passed is allow
+    assert report.retired == {"track_order": 1}
+    assert "track_order: 1 held-out messages" in render_gate(report)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("more/entry-x-1111111111111111.yml", "nlu: []\n", "is not the file of an entry"),
+        ("more.yaml", "nlu: []\n", "is not the file of an entry"),
+        (*offered_file(proposal(2, answer="Hello {name"), 1), "a lone brace"),
+        (*offered_file(proposal(2, label="learned/a b", answer="Yes."), 1), "has the name 'learned/a b'"),
+    ],
+)
+def test_what_would_not_be_read_back_does_not_pass(tmp_path: Path, name: str, text: str, said: str) -> None:
+    report = run(tmp_path, learned={name: text})
+
+    assert not report.passed
+    assert said in report.problems[0]
 
 
 # --- the files that call it -------------------------------------------------------------------------------

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
+from learning import overlay_database
 from learning.adapters.store import Store
 from learning.model import ProposalKind
 from learning.overlay import POLL_SECONDS, POLL_VARIABLE, OverlayReader, _poll_seconds
+from learning.overlay_intake import ENCODE_AT_ONCE
 from learning.overlay_table import OverlayTable
 from tests.learning_builders import FakeEncoder, fresh_database
 from tests.unit.learning.test_learning_overlay import execute, publish, reader
@@ -112,6 +119,104 @@ def test_a_restored_backup_is_read_from_the_beginning(url: str) -> None:
     path.write_bytes(backup)
     snapshot = watching.snapshot()
     assert (snapshot.version, [entry.entry_id for entry in snapshot.entries]) == (1, ["entry1"])
+
+
+def test_a_reading_that_ends_half_way_shows_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(url)
+    for number in (1, 2):
+        publish(store, number)
+    encoder, ticks = FakeEncoder(), iter(range(0, 1000, 10))
+    watching = OverlayReader(
+        url, encoder.encode, encoder.identity, lambda: float(next(ticks)), table=lambda: OverlayTable(1, 1)
+    )
+    vector = encoder.encode(["question number 1"])[0]
+    before = watching.snapshot()
+    found = before.nearest(vector)
+    # What is half read waits for vectors, which are made after a look whether it failed or not.
+    change(url, "UPDATE entries SET encoder = 'another', share = 25 WHERE entry_id = 'entry1'")
+    change(url, "UPDATE entries SET state = 'withdrawn' WHERE entry_id = 'entry2'")
+    dies = True
+
+    def rows(*arguments: Any) -> Iterator[Mapping[str, Any]]:
+        for number, row in enumerate(real(*arguments)):
+            if dies and number:
+                raise sqlite3.OperationalError("the connection was closed")
+            yield row
+
+    real = overlay_database._rows
+    monkeypatch.setattr(overlay_database, "_rows", rows)
+    during = watching.snapshot()
+    assert (during.version, during.entries) == (before.version, before.entries)
+    assert during.nearest(vector) == found
+
+    # The version that was shown comes back, and what was half read has to go.
+    change(url, "UPDATE entries SET state = 'published', share = 100")
+    execute(url, f"UPDATE meta SET value = {before.version} WHERE key = 'overlay_version'")
+    dies = False
+    assert [entry.entry_id for entry in watching.snapshot().entries] == ["entry1", "entry2"]
+
+
+@pytest.mark.parametrize("more", [1, 2])
+def test_a_restored_backup_that_came_to_the_same_version_again_is_noticed(url: str, more: int) -> None:
+    store, watching = Store(url), reader(url)
+    publish(store, 1)
+    with store._database.read() as connection:
+        before = connection.execute(sa.text("SELECT key, value FROM meta WHERE key LIKE 'overlay%'")).all()
+    publish(store, 2)
+    assert [entry.entry_id for entry in watching.snapshot().entries] == ["entry1", "entry2"]
+
+    execute(url, "DELETE FROM entries WHERE entry_id = 'entry2'")
+    for key, value in before:
+        execute(url, f"UPDATE meta SET value = '{value}' WHERE key = '{key}'")
+    execute(url, "UPDATE entries SET share = 25")  # as it was in the backup: no row is newer than what the bot has
+    for number in range(3, 3 + more):
+        publish(store, number)
+    entries = watching.snapshot().entries
+    assert [entry.entry_id for entry in entries] == ["entry1", *(f"entry{number}" for number in range(3, 3 + more))]
+    assert entries[0].share == 25
+
+
+def test_vectors_are_made_anew_in_small_parts(url: str) -> None:
+    store = Store(url)
+    for number in range(1, 31):
+        publish(store, number)
+    for number in range(1, 31):
+        texts = [f"question {number} {part}" for part in range(40 if number == 5 else 3)]
+        execute(url, f"UPDATE entries SET examples = '{json.dumps(texts)}' WHERE entry_id = 'entry{number}'")
+    encoder, calls = FakeEncoder("new"), list[int]()
+
+    def encode(texts: list[str]) -> np.ndarray:
+        calls.append(len(texts))
+        return encoder.encode(texts)
+
+    watching = OverlayReader(url, encode, "new")
+    snapshot = watching.snapshot()
+    total = sum(len(entry.examples) for entry in snapshot.entries)
+    assert (len(snapshot.entries), max(calls)) == (30, ENCODE_AT_ONCE)
+    assert len(calls) <= total // ENCODE_AT_ONCE + 2  # entries share a call
+    for entry_id, place in snapshot.places.items():
+        vectors = snapshot.rows.vectors[snapshot.rows.owners == place]
+        assert np.array_equal(vectors, encoder.encode(list(snapshot.slots[place].examples))), entry_id
+
+
+def test_a_process_that_makes_vectors_ends_in_order(url: str) -> None:
+    publish(Store(url), 1)
+    script = (
+        "import sys, threading, numpy as np\n"
+        "from learning.overlay import OverlayReader\n"
+        "busy = threading.Event()\n"
+        "def encode(texts):\n"
+        "    busy.set()\n"
+        "    for _ in range(20): np.linalg.svd(np.random.rand(120, 120))\n"
+        "    print('made', flush=True)\n"
+        "    return np.eye(8, dtype='float32')[[0] * len(texts)]\n"
+        "reader = OverlayReader(sys.argv[1], encode, 'new', poll=0.02)\n"
+        "threading.Thread(target=reader.snapshot, daemon=True).start()\n"
+        "assert busy.wait(30)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("made")  # the end has waited for what was begun
 
 
 def test_a_database_without_the_newest_columns_is_read(url: str) -> None:
@@ -283,7 +388,8 @@ def test_an_index_is_made_behind_the_messages_back(url: str) -> None:
         first = watching.snapshot()
         eventually(lambda: watching.snapshot().rows.indexed == 40)
         later = watching.snapshot()
-        assert later.entries is first.entries  # nothing is worked out again
+        assert later.entries == first.entries
+        assert later.wordings is first.wordings  # nothing is worked out again
         vector = encoder.encode(["question number 7"])[0]
         assert later.nearest(vector) == first.nearest(vector)
     finally:

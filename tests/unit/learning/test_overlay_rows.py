@@ -31,7 +31,7 @@ def filled(
     """A table of entries with one to four rows each, and the rows by entry."""
     random = np.random.default_rng(seed)
     centers = random.normal(size=(labels, dimensions))
-    table, own = OverlayTable(index_from), {}
+    table, own = OverlayTable(index_from, index_step=1), {}
     for number in range(count):
         label = int(random.integers(labels))
         rows = unit(centers[label] + 0.4 * random.normal(size=(int(random.integers(1, 5)), dimensions)))
