@@ -196,7 +196,7 @@ def _costs(reader: OverlayReader) -> dict[str, float]:
             call()
         return 1e6 * (time.thread_time() - started) / times
 
-    return {"version_check_us": micro(database.version, 200), "snapshot_us": micro(reader.snapshot, 100_000)}
+    return {"version_check_us": micro(database.mark, 200), "snapshot_us": micro(reader.snapshot, 100_000)}
 
 
 def _publications(bot: _Bot, reader: OverlayReader, url: str, size: int) -> dict[str, Any]:

@@ -210,4 +210,4 @@ def _plain(text: str) -> str:
 
 def _dull(text: str) -> str:
     """Return a text in which no `#7`, `!7` or address is one: GitLab closes issues by them even within code."""
-    return text.replace("://", f":{JOINER}//").replace("#", f"#{JOINER}").replace("!", f"!{JOINER}")
+    return re.sub(r"([#!])(?=\w)", rf"\1{JOINER}", text.replace("://", f":{JOINER}//"))

@@ -105,7 +105,7 @@ def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tup
     label's entries stay until there are enough.
     """
     gap_of = {proposal.proposal_id: proposal.gap_id for proposal in loop.store.proposals()}
-    taught = [item for item in loop.store.entries(*LIVE) if item.kind in TEACHING]
+    taught = [item for item in for_everybody(loop.store.entries(*LIVE)) if item.kind in TEACHING]
     learned = [Example(text, item.label) for item in taught for text in item.examples]
     trained = [*loop.project.examples(), *learned]
     texts = {(example.label, example.text.casefold()) for example in trained}

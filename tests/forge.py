@@ -261,8 +261,8 @@ class GitHubApi(Api):
             case ("GET", "contents", *parts):
                 text = forge.commits[asked.query["ref"]].get("/".join(parts))
                 return missing if text is None else Answer(200, self._content("/".join(parts), text))
-            case ("GET", "git", "trees", *parts):
-                return Answer(200, self._tree(parts[0], "/".join(parts[1:])))
+            case ("GET", "git", "trees", root, *folders):
+                return Answer(200, self._tree(root, "/".join(folders)))
             case ("GET", "git", "commits", sha):
                 return Answer(200, self._commit(sha))
             case ("POST", "git", "trees"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,7 +13,7 @@ from learning.adapters import schema
 from learning.adapters.database import get_meta, set_meta
 from learning.audit import GENESIS, Anchor, sealed
 from learning.audit import content_hash as content_hash
-from learning.model import Release
+from learning.model import ProposalKind, Release
 
 HEAD = "audit_head"  # hash of the newest row, so that rows removed from the end are missed
 
@@ -21,6 +22,12 @@ def release_evidence(release: Release) -> str:
     """Return the hash of what a release did; two releases that do the same to the same have different ones."""
     changes = (part for one in release.changes for part in (one.item_id, str(one.before), str(one.after)))
     return content_hash(str(release.number), release.what.value, str(release.undoes or ""), *changes)
+
+
+def entry_evidence(row: Any, share: int) -> str:
+    """Return the hash of what an entry (or its proposal) says and of the percentage of users that get it."""
+    about = (ProposalKind(row.kind).value, row.label, row.target or "", str(share))
+    return content_hash(*about, *row.examples, row.answer or "")
 
 
 def append_row(

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
-from learning.adapters.audit_log import append_row, content_hash, release_evidence
+from learning.adapters.audit_log import append_row, entry_evidence, release_evidence
 from learning.adapters.database import bump_overlay, chunks, insert
 from learning.adapters.experiment_rows import check_untried, response_of, running_on, stop_experiment
 from learning.adapters.store_models import what_model_knows
@@ -78,7 +78,7 @@ def change_live_set(
         before, after, evidence = f"{change.before} %", f"{change.after} %", release_evidence(step.release)
         if row is not None:
             before, after = _change_entry(connection, step, change, row, keep, back_to)
-            evidence = entry_evidence(row)
+            evidence = entry_evidence(row, change.after)
         told = f"release {step.release.number}{f': {reason}' if reason else ''}"
         # The row of the decision that is undone says so: this one says what happened to the entry.
         did = ReleaseKind.WITHDRAW if what is ReleaseKind.UNDO else what
@@ -128,11 +128,6 @@ def read_entries(connection: Connection, states: Sequence[ProposalState]) -> lis
         )
         for row in connection.execute(query)
     ]
-
-
-def entry_evidence(row: Any) -> str:
-    """Return the hash of what an entry says: the audit log's evidence of what went live or away."""
-    return content_hash(*row.examples, row.answer or "")
 
 
 def told_state(state: str, share: int) -> str:

@@ -20,6 +20,7 @@ from learning.adapters.git_objects import commit_files, folder_in, names_in
 from learning.entry_files import mark_of
 from learning.errors import HostError, PullRefused
 from learning.model import PullComment, PullRequest, PullSeen
+from learning.publish import proposal_of
 
 TIMEOUT = 60  # seconds that the remote has to answer
 IN_BASE = "brings nothing: all of it is in the base already"
@@ -112,7 +113,9 @@ class GitRemote:
         """Return what became of a branch, as far as it was fetched."""
         base, tip = self.base(), self.tip(pull.branch)
         with self._repository("read") as repository:
-            there = self.read(base, pull.files)
+            ours = set(pull.proposals.values())
+            renamed = [name for name in self.names(base) if proposal_of(name) in ours]
+            there = self.read(base, {*pull.files, *renamed})
             if not tip:  # deleted: file names are of their proposals alone, so that one in the base was merged
                 return PullSeen("merged", base, self._writer(repository, base, there)) if there else PullSeen("closed")
             here = self.read(tip, pull.files)

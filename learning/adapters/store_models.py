@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
-from learning.adapters.audit_log import append_row, content_hash
+from learning.adapters.audit_log import append_row, content_hash, entry_evidence
 from learning.adapters.database import bump_overlay, get_meta, set_meta, upsert
 from learning.adapters.store_conversations import ConversationTables
 from learning.model import EVERYBODY, DeployedModel, Entry, ProposalState
@@ -163,9 +163,8 @@ def _move(
     table, state = schema.proposals, values["state"]
     mine = sa.and_(table.c.proposal_id == row.proposal_id, table.c.state == row.state)
     connection.execute(sa.update(table).where(mine).values(state=state))
-    columns = (schema.entries.c.examples, schema.entries.c.answer)
-    said = connection.execute(sa.select(*columns).where(schema.entries.c.entry_id == row.entry_id)).one()
-    evidence = content_hash(*said.examples, said.answer or "")
+    said = connection.execute(sa.select(schema.entries).where(schema.entries.c.entry_id == row.entry_id)).one()
+    evidence = entry_evidence(said, said.share)
     append_row(connection, at, who, what, row.entry_id, row.state, state, reason, evidence)
 
 

@@ -11,13 +11,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
-from learning.adapters.audit_log import append_row
+from learning.adapters.audit_log import append_row, entry_evidence
 from learning.adapters.database import OVERLAY_VERSION, chunks, get_meta, upsert
 from learning.adapters.experiment_rows import check_untried, stop_experiment
 from learning.adapters.live_set import (
     begin_release,
     change_live_set,
-    entry_evidence,
     handle_gap,
     read_entries,
     told_state,
@@ -110,7 +109,7 @@ class ReleaseTables(ReviewTables):
             handle_gap(connection, after.proposal_id, at)
             published = told_state(after.state.value, share)
             told = f"release {step.release.number}"
-            evidence = entry_evidence(after)
+            evidence = entry_evidence(after, share)
             append_row(connection, at, who, "publish", entry_id, before.state.value, published, told, evidence)
         return step.release
 

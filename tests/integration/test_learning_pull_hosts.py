@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -514,3 +514,15 @@ def test_git_does_not_take_a_branch_set_back_to_the_base_for_merged(tmp_path: Pa
 
     assert seen.state == "open"
     assert "no commit there has its files" in seen.problem
+
+
+def test_git_knows_a_renamed_file_after_its_branch_is_gone(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        world = make_world("git", tmp_path, stack)
+        pull = replace(offered(world), proposals={A: "1" * 16})
+        world.people.edit(BRANCH, A, None)
+        (world.people.clone / FOLDER).mkdir(parents=True, exist_ok=True)
+        world.people.edit(BRANCH, A.replace("-a-", "-better-"), "a: 1\n")
+        world.people.merge(BRANCH)
+
+        assert look(world, pull).state == "merged"

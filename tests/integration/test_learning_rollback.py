@@ -434,3 +434,12 @@ def test_a_change_that_an_upgrade_made_up_is_nothing_to_take_back(world: World) 
     assert len(plan_rollback(world.loop, 2).changes) == 1
     rollback(world.loop, 1, "ann")
     assert live(world) == ids(ANSWER)
+
+
+def test_a_model_that_is_found_running_is_what_a_restarted_server_takes(world: World) -> None:
+    approve(world, OTHER)
+    former = world.server.model
+    world.train()
+    os.utime(former, (1, 1))
+    world.start_by_hand(former)  # as a rollback that was killed before it was written down
+    assert max(former.parent.iterdir(), key=lambda path: path.stat().st_mtime_ns) == former

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from markdown_it.token import Token
 
 from learning.evidence import AgentReply, Evidence, Line, Sample, Speaker
 from learning.model import Answer, Proposal, Replay, ScorePart, Source
-from learning.pull_body import MOST, mark_of_body, render_body, span, summary_of, title_of
+from learning.pull_body import MOST, fenced, mark_of_body, render_body, span, summary_of, title_of
 from tests.learning_builders import START, proposal
 
 HOSTILE = (
@@ -171,3 +172,10 @@ def test_the_mark_changes_with_what_is_told_and_not_with_the_state() -> None:
     assert mark_of_body([one]) == mark_of_body([replace(one, assignee="tom")])
     for changes in ({"score": 13}, {"turns": 9}, {"answer": "b"}, {"warnings": ()}, {"replay": None}):
         assert mark_of_body([replace(one, **changes)]) != mark_of_body([one])  # type: ignore[arg-type]
+
+
+def test_no_text_closes_an_issue() -> None:
+    said = "\n".join([*fenced("Typical", ["closes #7, !8 and https://git.test/a/-/issues/9"]), span("fixes #7")])
+
+    assert not re.search(r"[#!]\d|://", said)
+    assert "Done! # 1" in span("Done! # 1")

