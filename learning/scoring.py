@@ -47,30 +47,30 @@ UNTRIED = (0.25, 50)  # messages taken as broken, of so many, before any was tri
 LEAST_COHESION = 0.2  # a heap of noise has less, and would be like every need
 PAIR = 0.5  # cohesion of one message alone, which has none
 
-# Weights by kind; each row sums to 1. Those of ANSWER and EXAMPLES come from `score_prior.fit_prior` (docs/scores.md
-# says on what), the others are set by hand.
+# Weights by kind; each row sums to 1. Those of ANSWER come from `score_prior.fit_prior` (docs/scores.md says on what),
+# the others are set by hand.
 WEIGHTS: Mapping[ProposalKind, Weights] = MappingProxyType(
     {
         ProposalKind.ANSWER: {
-            AGREE: 0.005,
-            PEOPLE: 0.228,
-            FAILURE: 0.003,
-            OWN: 0.363,
-            UNKNOWN: 0.003,
-            ONE: 0.047,
-            FIXES: 0.044,
-            SPARES: 0.003,
-            ANSWERED: 0.136,
-            SUPPORTED: 0.168,
+            AGREE: 0.024,
+            PEOPLE: 0.475,
+            FAILURE: 0.012,
+            OWN: 0.291,
+            UNKNOWN: 0.012,
+            ONE: 0.024,
+            FIXES: 0.126,
+            SPARES: 0.012,
+            ANSWERED: 0.012,
+            SUPPORTED: 0.012,
         },
         ProposalKind.EXAMPLES: {
-            AGREE: 0.106,
-            PEOPLE: 0.174,
-            FAILURE: 0.135,
-            LABEL: 0.276,
-            ONE: 0.058,
-            FIXES: 0.123,
-            SPARES: 0.128,
+            AGREE: 0.1,
+            PEOPLE: 0.15,
+            FAILURE: 0.1,
+            LABEL: 0.35,
+            ONE: 0.1,
+            FIXES: 0.1,
+            SPARES: 0.1,
         },
         ProposalKind.REWORD: {
             PEOPLE: 0.15,
