@@ -29,6 +29,8 @@ Counted = NDArray[np.float64]
 PRIOR_EACH_WAY = 1.0
 ALIKE = 100.0
 SMALLEST = 1e-12
+# A learned rate comes no nearer to 1: what is left of 1 would lose its digits, and the ratio its exactness.
+LARGEST = 1 - 1e-4
 
 
 class Counts(NamedTuple):
@@ -111,7 +113,7 @@ def _learned(
     """Return the rates that each block is judged by, learned from the blocks before it; both are in 0..1, exclusive."""
     hits, of, second_hits, second_count = (_before(part) for part in (first, first_of, second, second_of))
     alike = _nearest_null(hits + PRIOR_EACH_WAY, of + 2 * PRIOR_EACH_WAY, second_hits, second_count, margin)
-    second_alike = np.minimum(margin * alike, 1 - SMALLEST)
+    second_alike = np.minimum(margin * alike, LARGEST)
     return (hits + ALIKE * alike) / (of + ALIKE), (second_hits + ALIKE * second_alike) / (second_count + ALIKE)
 
 
