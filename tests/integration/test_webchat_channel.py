@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import re
 import socket
 import threading
@@ -494,5 +495,10 @@ def test_without_a_secret_the_operator_is_warned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("EVERGREEN_WEBCHAT_SECRET", raising=False)
-    WebchatInput.from_credentials(None)
+    # What another test's libraries did to logging is no matter here.
+    logger = logging.getLogger("components.webchat_channel")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", True)
+    with caplog.at_level(logging.WARNING, logger=logger.name):
+        WebchatInput.from_credentials(None)
     assert "EVERGREEN_WEBCHAT_SECRET is not set" in caplog.text
