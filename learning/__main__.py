@@ -5,39 +5,42 @@ from __future__ import annotations
 import gc
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from learning import console, pipeline
-from learning.alone import alone
 from learning.audit_cli import audit_cli
-from learning.autonomy import AutonomyReport, decide_alone
 from learning.autonomy_cli import autonomy_cli
-from learning.bootstrap import App, build
+from learning.bootstrap import build
+from learning.browsing_cli import conversations_cli
 from learning.calibration_cli import calibration_command
 from learning.ci_cli import gate_command
 from learning.errors import EvergreenError
 from learning.experiments_cli import experiments_cli
 from learning.forget_cli import forget_command
 from learning.gaps_cli import gaps_cli
+from learning.jobs import SCHEDULE, ask
+from learning.jobs_cli import end_on_terminate, jobs_cli, tell_report
 from learning.labelling_cli import labels_cli
-from learning.metrics import read_status
+from learning.metrics_cli import metrics_command
+from learning.model import JobKind
 from learning.models_cli import models_cli
 from learning.nlu_cli import nlu_cli
-from learning.pull_requests import try_sync
 from learning.pulls_cli import pulls_cli
 from learning.releases_cli import releases_cli, restore, rollback, withdraw
-from learning.retrain import retrain as run_retrain
+from learning.retrain import RetrainReport
 from learning.review_cli import review_cli
 from learning.review_options import AS_JSON, app_of
 from learning.rollout_cli import rollout_cli
 from learning.running_model import reconcile
 from learning.sandbox_cli import replay_command, sandbox_command
 from learning.scheduler import build_scheduler
-
-RETRAINING = "retraining"
+from learning.status import read_status
+from learning.tasks import publish_alone, tasks_of, workers
+from learning.working import do_now
 
 cli = typer.Typer(
     pretty_exceptions_enable=False,
@@ -48,6 +51,7 @@ cli = typer.Typer(
 cli.add_typer(review_cli, name="review")
 cli.add_typer(audit_cli, name="audit")
 cli.add_typer(gaps_cli, name="gaps")
+cli.add_typer(conversations_cli, name="conversations")
 cli.add_typer(nlu_cli, name="nlu")
 cli.add_typer(autonomy_cli, name="autonomy")
 cli.add_typer(rollout_cli, name="rollout")
@@ -59,8 +63,10 @@ cli.command("replay")(replay_command)
 cli.command("sandbox")(sandbox_command)
 cli.command("forget")(forget_command)
 cli.command("gate")(gate_command)
+cli.command("metrics")(metrics_command)
 cli.add_typer(releases_cli, name="releases")
 cli.add_typer(models_cli, name="models")
+cli.add_typer(jobs_cli, name="jobs")
 cli.command("withdraw")(withdraw)
 cli.command("restore")(restore)
 cli.command("rollback")(rollback)
@@ -80,7 +86,7 @@ def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
     app = app_of(ctx)
     with console.steps(quiet=json) as say:
         report = pipeline.mine(app.loop, lambda batch: say(f"read up to event {batch.last_id}"))
-        alone = _decide_alone(app)
+        alone = publish_alone(app, app.loop)
     if json:
         console.print_json({**asdict(report), "automatic_releases": alone.releases})
         return
@@ -115,8 +121,13 @@ def publish(ctx: typer.Context, json: bool = AS_JSON) -> None:
 def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Train with what was published, compare on the hold-out, swap the model, absorb the overlay."""
     app = app_of(ctx)
-    with console.steps(quiet=json) as say, alone(app.loop, RETRAINING):
-        report = run_retrain(app.loop, app.nlu, app.server, say)
+    reports: list[object] = []
+    end_on_terminate()
+    task = tasks_of(app, reports.append)[JobKind.RETRAIN]
+    with console.steps(quiet=json) as say:
+        do_now(app.loop, JobKind.RETRAIN, console.user(), task, lambda step, words: say(words))
+    (report,) = reports
+    assert isinstance(report, RetrainReport)
     if json:
         console.print_json(report)
     else:
@@ -127,33 +138,23 @@ def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
 
 @cli.command()
 def schedule(ctx: typer.Context) -> None:
-    """Mine and retrain at the cadence of learning.yml until stopped."""
+    """Mine and retrain at the cadence of learning.yml, and do what people ask for in the hub, until stopped."""
     app = app_of(ctx)
     logging.getLogger().setLevel(logging.INFO)
     # It would log each address, and with it the token of the bot's API.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     _collect_less_often()
 
-    def scheduled_mine() -> None:
-        reconcile(app.loop, app.server)
-        report = pipeline.mine(app.loop)
-        pipeline.publish_waiting(app.loop)
-        alone = _decide_alone(app)
-        try_sync(app.loop)
-        console.out.print(
-            f"mined {report.events} events, {report.new_proposals} new proposals, {len(alone.releases)} live alone"
-        )
-
-    def scheduled_retrain() -> None:
-        with alone(app.loop, RETRAINING):
-            report = run_retrain(app.loop, app.nlu, app.server)
-        console.show_retrain(report)
+    def due(kind: JobKind) -> Callable[[], object]:
+        return lambda: ask(app.loop, kind, SCHEDULE)
 
     settings = app.settings.schedule
-    scheduler = build_scheduler(settings, scheduled_mine, scheduled_retrain)
+    scheduler = build_scheduler(settings, due(JobKind.MINE), due(JobKind.RETRAIN))
     console.out.print(f"mining every {settings.mine_minutes} minutes, retraining at {settings.retrain_cron} UTC")
+    end_on_terminate()
     try:
-        scheduler.start()
+        with workers(app, tell_report):
+            scheduler.start()
     except (KeyboardInterrupt, SystemExit):
         console.out.print("schedule stopped")
 
@@ -166,13 +167,6 @@ def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
         console.print_json(found)
     else:
         console.show_status(found)
-
-
-def _decide_alone(app: App) -> AutonomyReport:
-    """Publish what may go live without a person, and write it to the branch with whatever waits for that."""
-    alone = decide_alone(app.loop, app.topics)
-    pipeline.try_branch(app.loop)
-    return alone
 
 
 def _collect_less_often() -> None:

@@ -67,12 +67,17 @@ _DANGLING = re.compile(
 
 @dataclass(frozen=True)
 class Said:
-    """A sentence that agents said, and to how many customers they said the same; `disputed` is what contradicts it."""
+    """A sentence that agents said, and to how many customers they said the same; `disputed` is what contradicts it.
+
+    `recommended` is what an agent has marked as the assistant's answer, `place` where it stood among all that was said.
+    """
 
     text: str
     vector: Vectors
     customers: int
     disputed: str | None = None
+    recommended: bool = False
+    place: int = 0
 
 
 def usable(text: str) -> list[str]:
@@ -86,13 +91,18 @@ def agreed(answers: Sequence[AgentAnswer], encoder: Encoder) -> list[Said]:
     """Return what agents said to customers, the same once: what most customers were told stands for it and comes first.
 
     A customer who was told something twice counts once. Of sentences that contradict each other the one that more
-    customers were told is kept, and the other is named in it.
+    customers were told is kept, and the other is named in it. What an agent has recommended comes before all others,
+    whatever the number of customers: a person has said that it is true of everybody.
     """
     told: dict[str, set[str]] = {}
+    marked: set[str] = set()
     for answer in answers:
-        for sentence in usable(answer.text):
+        sentences = usable(answer.text)
+        for sentence in sentences:
             told.setdefault(sentence, set()).add(answer.sender)
-    texts = sorted(told, key=lambda text: (-len(told[text]), text))[:MOST_COMPARED]
+        marked.update(sentences if answer.recommended else ())
+    places = {text: place for place, text in enumerate(told)}
+    texts = sorted(told, key=lambda text: (text not in marked, -len(told[text]), text))[:MOST_COMPARED]
     if not texts:
         return []
     vectors = encoder.encode(texts)
@@ -111,11 +121,16 @@ def agreed(answers: Sequence[AgentAnswer], encoder: Encoder) -> list[Said]:
     customers = {row: len(set().union(*(told[texts[one]] for one in rows))) for row, rows in near.items()}
     found: list[Said] = []
     left = set(near)
-    for row in sorted(near, key=lambda row: (-customers[row], -float(similarity[row, near[row]].mean()), texts[row])):
+
+    def rank(row: int) -> tuple[bool, int, float, str]:
+        return texts[row] not in marked, -customers[row], -float(similarity[row, near[row]].mean()), texts[row]
+
+    for row in sorted(near, key=rank):
         if row in left:
             left -= {*near[row], *against[row]}
             rival = max(against[row], key=lambda one: customers[one], default=None)
-            found.append(Said(texts[row], vectors[row], customers[row], None if rival is None else texts[rival]))
+            text, disputed = texts[row], None if rival is None else texts[rival]
+            found.append(Said(text, vectors[row], customers[row], disputed, text in marked, places[text]))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -18,13 +19,15 @@ from learning.adapters.rasa_nlu import RasaNlu
 from learning.adapters.rasa_sandbox import RasaTrials
 from learning.adapters.rasa_server import RasaServer
 from learning.adapters.store import Store
+from learning.adapters.store_settings import read_overrides
 from learning.adapters.tracker_erasure import SqlTrackerEraser
 from learning.adapters.tracker_sql import SqlTrackerEvents, tracker_url
 from learning.autonomy import CONSERVATIVE
 from learning.errors import SettingsError
 from learning.gate import Side
 from learning.loop import Loop
-from learning.ports import PullRequestHost
+from learning.overrides import with_overrides
+from learning.ports import DeskEraser, PullRequestHost
 from learning.settings import Settings, load_settings
 from learning.topics import Topics
 
@@ -112,6 +115,13 @@ class App:
         """Open the same store to delete a sender's events."""
         return SqlTrackerEraser(self._tracker_url())
 
+    def open_desk(self) -> DeskEraser | None:
+        """Open the desk's database to delete what is kept of a person there, None where there is no desk."""
+        # Only here: nothing else of the loop knows the desk, and most commands never need it.
+        from desk.erasure import open_eraser
+
+        return open_eraser(self.settings.desk.database, utc_now)
+
     def _tracker_url(self) -> str:
         return tracker_url(self.settings.path(self.settings.project.endpoints), self.settings.root)
 
@@ -152,5 +162,6 @@ def _pull_host(settings: Settings) -> PullRequestHost | None:
 
 
 def build(root: Path = Path(".")) -> App:
-    """Read the settings in `root`; nothing is opened before it is used."""
-    return App(load_settings(root))
+    """Read the settings in `root` with what was set in the hub; nothing else is opened before it is used."""
+    settings = load_settings(root)
+    return App(with_overrides(settings, read_overrides(settings.store.url), os.environ))

@@ -19,10 +19,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from learning.metrics import Status
 from learning.model import ANSWERING, LOW_SCORE, MACHINE, TEACHING, Gap, Proposal, ProposalKind
 from learning.retrain import RetrainReport
 from learning.review import is_unsayable
+from learning.status import Status
 
 
 class _Console(Console):

@@ -17,10 +17,12 @@ How a session ended, in this order:
 - *open*: its last message is younger than `conversations.idle_minutes`; it may go on.
 - *escalated*: a person was asked for (`person_intents`, typed or pressed), an offered one was accepted
   (slot `offer` is `person`, then one of `affirm_intents`), or a hand-over ran (`handoff_actions`). The reason is what
-  came right before: `service_failed`, `not_understood`, `dissatisfied` (an answer so far was rated down), or `asked`.
+  came right before: `service_failed`, `not_understood`, `dissatisfied` (an answer so far was rated down), or `asked`;
+  where the hand-over names its cause (slot `handover`), that: also `frustrated`, `excluded_topic`, `low_confidence`.
 - *abandoned*: the customer left right after something that did not help. The reason is `service_failed`,
   `not_understood`, `rated_down`, `unanswered_question` (a form was waiting for its answer), or `doubtful_answer`
-  (intent under `signals.low_confidence`, or text under `signals.unfamiliar`, and not rated up).
+  (intent under `signals.low_confidence`, or text under `signals.unfamiliar`, and not rated up; a "that helped" in
+  unusual words is none: see `conversations.closing_intents`).
 - *resolved*: none of these. The bot's own account: nobody asked the customer.
 """
 
@@ -31,15 +33,20 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 from learning.events import (
+    CALLS_SLOT,
     CHANNEL_LENGTH,
     CSAT_SLOT,
     FEEDBACK_SLOT,
+    HANDOVER_SLOT,
     LONGEST_NUMBER,
     OFFER_SLOT,
+    RECOMMENDED_SLOT,
     SERVICE_SLOT,
+    calls_of,
     clean_text,
     feedback_of,
     mark_of,
+    recommended_of,
 )
 from learning.model import (
     OFF,
@@ -49,6 +56,7 @@ from learning.model import (
     Conversation,
     Event,
     Outcome,
+    ServiceCall,
     SlotEvent,
     Turn,
     UserEvent,
@@ -58,6 +66,8 @@ from learning.settings import ConversationSettings, Settings
 
 SESSION_START = "action_session_start"  # begins a new session, and sets the slots that are carried over again
 LONGEST_SESSION = 5_000  # events, about 700 turns: bounds what a message on top of an endless session costs
+# What only the hand-over itself can tell; whether somebody asked by themselves, the messages tell better.
+TOLD_REASONS = frozenset({"not_understood", "service_failed", "frustrated", "excluded_topic", "low_confidence"})
 OFFERS_PERSON = "person"  # value of the slot `offer`
 FIRST_STAMP = 1e9  # seconds since 1970 (the year 2001): smaller ids of messages are no times but counters
 
@@ -78,7 +88,7 @@ def split(events: Sequence[Event], settings: ConversationSettings) -> list[Seque
             start = -1
         if said or isinstance(event, BotEvent):
             last_message = event.at
-        if start < 0 and isinstance(event, UserEvent) and not _is_command(event.text):
+        if start < 0 and isinstance(event, UserEvent) and not is_command(event.text):
             start = position
     if start >= 0:
         sessions.append(events[start:])
@@ -105,7 +115,14 @@ def build(sender: str, events: Sequence[Event], now: datetime, settings: Setting
         last_row=events[-1].row_id,
         outcome=outcome,
         reason=reason,
+        escalated_at=_time(session.escalated_at),
+        agent_at=_time(session.agent_at),
+        calls=tuple(session.calls),
     )
+
+
+def _time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
 
 
 def _judge(session: _Session, last: Turn, settings: Settings) -> tuple[Outcome, str]:
@@ -125,7 +142,8 @@ def _judge(session: _Session, last: Turn, settings: Settings) -> tuple[Outcome, 
         return Outcome.ABANDONED, "rated_down"
     if session.form:
         return Outcome.ABANDONED, "unanswered_question"
-    if typed and doubtful and last.rating <= 0 and not last.answers_form:
+    closes = last.intent in settings.conversations.closing_intents and last.confidence >= signals.low_confidence
+    if typed and doubtful and not closes and last.rating <= 0 and not last.answers_form:
         return Outcome.ABANDONED, "doubtful_answer"
     return Outcome.RESOLVED, ""
 
@@ -146,6 +164,8 @@ class _Draft:
     csat: int | None = None
     led_to_person: bool = False
     agent_reply: list[str] = field(default_factory=list)
+    agent_ids: list[str] = field(default_factory=list)  # of what stands in `agent_reply`, empty where it has none
+    recommended: set[str] = field(default_factory=set)
     exposed: dict[str, str] = field(default_factory=dict)  # subject -> arm, see `Turn.exposed`
 
     def turn(self) -> Turn:
@@ -172,7 +192,9 @@ class _Draft:
             answers_form=bool(self.form) and self.actions[:1] == [self.form],
             led_to_person=self.led_to_person,
             agent_reply=tuple(self.agent_reply),
+            recommended=tuple(place for place, one in enumerate(self.agent_ids) if one in self.recommended),
             exposed=tuple(self.exposed.items()),
+            model=said.model,
         )
 
 
@@ -193,17 +215,22 @@ class _Session:
         self.form = ""
         self.service_down = False
         self.escalated = ""
+        self.escalated_at: float | None = None
+        self.agent_at: float | None = None
+        self.calls: list[ServiceCall] = []
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
         if isinstance(event, ActionEvent):
-            self._ran(event.name)
+            self._ran(event)
         elif isinstance(event, BotEvent):
             self._answered(event)
         elif isinstance(event, UserEvent):
             self._said(event)
         elif isinstance(event, SlotEvent):
             self._set(event.name, event.value)
+            if event.name == HANDOVER_SLOT and isinstance(event.value, dict):
+                self._handed_over(event.value.get("reason"), event.at)
         else:
             self.form = event.name
 
@@ -214,11 +241,11 @@ class _Session:
             self.current.clarified = self.current.choices.get(text.strip())
         accepted = self._offered and event.intent in self._settings.affirm_intents
         if accepted or event.intent in self._settings.person_intents:
-            self._escalate(self.drafts[-1] if self.drafts else None)
+            self._escalate(self.drafts[-1] if self.drafts else None, event.at)
         self._offered = self.service_down = False
         self.current = None
         self.last_message = event.at
-        if not _is_command(text):
+        if not is_command(text):
             self.current = _Draft(self._turn_id(event), event, self.form)
             if event.overlay_entry:
                 self.current.exposed[event.overlay_entry] = ON
@@ -226,12 +253,12 @@ class _Session:
                 self.current.exposed.setdefault(event.withheld, OFF)
             self.drafts.append(self.current)
 
-    def _ran(self, name: str) -> None:
-        if name in self._settings.handoff_actions and not self.escalated:
+    def _ran(self, event: ActionEvent) -> None:
+        if event.name in self._settings.handoff_actions and not self.escalated:
             before = self.drafts[:-1] if self.current is not None else self.drafts
-            self._escalate(before[-1] if before else None)
+            self._escalate(before[-1] if before else None, event.at)
         if self.current is not None:
-            self.current.actions.append(name)
+            self.current.actions.append(event.name)
 
     def _answered(self, event: BotEvent) -> None:
         self.last_message = event.at
@@ -240,6 +267,8 @@ class _Session:
             # What an agent says is no answer of the bot: the turn stays as failed as it was.
             if event.text:
                 self.drafts[-1].agent_reply.append(event.text)
+                self.drafts[-1].agent_ids.append(event.desk_id)
+                self.agent_at = event.at if self.agent_at is None else self.agent_at
             return
         for subject, arm in event.exposed:
             self.drafts[-1].exposed.setdefault(subject, arm)
@@ -259,19 +288,37 @@ class _Session:
             if mark := mark_of(value):
                 answered = [draft for draft in self.drafts if draft.reply]
                 (answered or self.drafts)[-1].csat = mark
+        elif name == RECOMMENDED_SLOT:
+            self._recommended(*recommended_of(value))
         elif name == OFFER_SLOT:
             self._offered = value == OFFERS_PERSON
+        elif name == CALLS_SLOT:
+            self.calls += calls_of(value)
         elif name == SERVICE_SLOT and value:
             self.service_down = True
             if self.current is not None:
                 self.current.failed_service = clean_text(str(value))[:CHANNEL_LENGTH]
 
-    def _escalate(self, before: _Draft | None) -> None:
-        """Note that a person takes over, why, and after which turn."""
+    def _recommended(self, desk_id: str, stands: bool) -> None:
+        """Note that an agent's answer is what the bot should have said, or that it is not; Rasa may repeat the mark."""
+        for draft in self.drafts:
+            if desk_id and desk_id in draft.agent_ids:
+                (draft.recommended.add if stands else draft.recommended.discard)(desk_id)
+
+    def _handed_over(self, reason: object, at: float) -> None:
+        """Note a hand-over that the action has written down; where it knows the cause, that counts."""
+        if not self.escalated:
+            self._escalate(self.drafts[-1], at)
+        if isinstance(reason, str) and reason in TOLD_REASONS:
+            self.escalated = reason
+
+    def _escalate(self, before: _Draft | None, at: float) -> None:
+        """Note that a person takes over, when, why, and after which turn."""
         if before is not None:
             before.led_to_person = True
         if self.escalated:
             return
+        self.escalated_at = at
         if self.service_down or (before is not None and before.failed_service):
             self.escalated = "service_failed"
         elif before is not None and not before.clarified and before.turn().is_fallback:
@@ -309,7 +356,8 @@ def _rated(message: str, answers: Sequence[tuple[float | None, _Draft]], began: 
     return None if FIRST_STAMP <= stamp < began else latest
 
 
-def _is_command(text: str) -> bool:
+def is_command(text: str) -> bool:
+    """Whether a message steers the dialogue, as a pressed button does, and could not be misunderstood."""
     # Rasa ignores blanks before a command, too.
     text = text.lstrip()
     return not text or text[0] == "/"

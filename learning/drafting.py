@@ -177,9 +177,13 @@ class _Search:
         """Return the sentences of the answer in reading order, and what a reviewer should know of them."""
         said = [item for item in self._said if self._is_news(item[1])]
         said.sort(key=lambda item: (-item[1].similarity, item[1].sentence))
-        told = [item for item in said if item[0].customers >= AGREED and item[1].similarity >= AGREED_SIMILARITY]
+        fits = [item for item in said if item[1].similarity >= AGREED_SIMILARITY]
+        # One agent's word that the assistant should have said it is enough; it was written to be read in its order.
+        marked = sorted(
+            [item for item in fits if item[0].recommended][:ANSWER_SENTENCES], key=lambda item: item[0].place
+        )
+        told = marked or [item for item in fits if item[0].customers >= AGREED][:ANSWER_SENTENCES]
         if told:
-            told = told[:ANSWER_SENTENCES]
             return [source for _, source in told], [*_disputes(told), *self._against_articles(told)]
         article = self._from_article()
         if article:
@@ -205,7 +209,7 @@ class _Search:
     def material(self, chosen: Sequence[Source]) -> list[Source]:
         """Return the chosen sentences and, up to `MATERIAL`, the others that are nearest to the questions."""
         articles = [source for article in self._articles for _, source in article]
-        said = [source for one, source in self._said if one.customers >= AGREED]
+        said = [source for one, source in self._said if one.recommended or one.customers >= AGREED]
         others = [source for source in (*said, *articles) if source.similarity >= self._least and source not in chosen]
         others.sort(key=lambda source: -source.similarity)
         return [*chosen, *others][: max(MATERIAL, len(chosen))]

@@ -45,6 +45,10 @@ class TrainingError(EvergreenError):
     """`rasa train` failed or its model could not be evaluated."""
 
 
+class Stopped(EvergreenError):
+    """Somebody wanted the work to stop, and it did."""
+
+
 class HostError(EvergreenError):
     """The host of the pull requests refused or did not answer."""
 

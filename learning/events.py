@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from learning.model import ActionEvent, BotEvent, Event, FormEvent, SlotEvent, UserEvent
+from learning.model import ActionEvent, BotEvent, Event, FormEvent, ServiceCall, SlotEvent, UserEvent
 
 RANKING_KEPT = 3  # the best intent, "none of them", and the runner-up
 CHANNEL_LENGTH = 64  # characters; the learning database keeps no longer names
@@ -23,19 +23,29 @@ LARGEST = 2**63  # a longer integer has no float
 LONGEST_NUMBER = 10  # digits that are read as a number; Python refuses thousands of them
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its first buttons, in order
 AGENT = "agent"  # metadata of a message that a human agent wrote in the bot's place: who
+DESK = "desk"  # metadata of what the desk put into the conversation: joined, reply, returned, ...
+DESK_ID = "desk_id"  # metadata of the same: the message's id
+DESK_ID_LENGTH = 64
 EXPOSED = "evergreen"  # metadata: what the wording was chosen by, [["<id>", "<arm>"], ...]
 WITHHELD = "overlay_withheld"  # parse data: the entry that a message would have gone to but for its share
 SUBJECT_LENGTH = 16  # of the id of an entry or an experiment
 MOST_EXPOSED = 8  # subjects of one message
+MODEL = "model_id"  # metadata that Rasa gives every event: which model was running
 LISTEN = "action_listen"  # stands behind every turn and says nothing
 
 FEEDBACK_SLOT = "last_feedback"  # {"message_id", "value": "up" | "down", "comment"}, set by the channels
 SERVICE_SLOT = "backend_failure"  # name of the service that an action could not reach
 CSAT_SLOT = "csat"  # the customer's mark for the conversation so far, 1 (bad) to 5
+HANDOVER_SLOT = "handover"  # that a person takes over, and why: {"reason", ...}
 OFFER_SLOT = "offer"  # what the bot has just offered, such as a person
+RECOMMENDED_SLOT = "recommended_answer"  # an agent's answer that the bot should have given: {"desk_id", ...}
+CALLS_SLOT = "service_calls"  # what the last action asked of back ends: [{"service", "operation", "ms", "outcome"}]
+CALL_OUTCOMES = frozenset({"ok", "not_found", "refused", "unavailable"})
+MOST_CALLS = 20  # of one action
+LONGEST_CALL = 3_600_000.0  # milliseconds; no chat waits for an hour
 THUMBS = {"up": 1, "down": -1}
 BEST_CSAT = 5
-SLOTS = (FEEDBACK_SLOT, SERVICE_SLOT, CSAT_SLOT, OFFER_SLOT)
+SLOTS = (FEEDBACK_SLOT, SERVICE_SLOT, CSAT_SLOT, OFFER_SLOT, CALLS_SLOT, HANDOVER_SLOT, RECOMMENDED_SLOT)
 
 USER, BOT, ACTION, SLOT, FORM = "user", "bot", "action", "slot", "active_loop"
 _NOTHING: Mapping[str, Any] = {}
@@ -68,7 +78,7 @@ def read_event(row_id: int, kind: str, timestamp: object, name: str, data: str |
 
 
 def _read_user(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
-    data = _object(raw)
+    data = read_object(raw)
     parsed = _mapping(data.get("parse_data"))
     intent = _mapping(parsed.get("intent"))
     overlay = parsed.get("overlay")
@@ -85,18 +95,22 @@ def _read_user(row_id: int, at: float, name: str, raw: str | bytes | None) -> Ev
         _share(_mapping(parsed.get("sentiment")).get("frustration")),
         (clean_text(_mapping(overlay).get("entry_id"))[:CHANNEL_LENGTH] or None) if overlay else None,
         _subject(parsed.get(WITHHELD)),
+        sys.intern(clean_text(_mapping(data.get("metadata")).get(MODEL))[:CHANNEL_LENGTH]),
     )
 
 
 def _read_bot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
-    data = _object(raw)
+    data = read_object(raw)
     stamp = data.get("timestamp")
     choices = _choices(data)
     metadata = _mapping(data.get("metadata"))
     told = metadata.get(EXPOSED)
     exposed = _exposed(told) if told else ()
-    by_agent = bool(metadata.get(AGENT))
-    return BotEvent(row_id, at, clean_text(data.get("text")), _share(stamp), choices, by_agent, exposed)
+    # What the desk says by itself ("Anna is here now") is neither an answer of the bot nor one of a person.
+    by_agent = bool(metadata.get(AGENT) or metadata.get(DESK))
+    text = "" if by_agent and not metadata.get(AGENT) else clean_text(data.get("text"))
+    desk_id = clean_text(metadata.get(DESK_ID))[:DESK_ID_LENGTH] if text and by_agent else ""
+    return BotEvent(row_id, at, text, _share(stamp), choices, by_agent, exposed, desk_id)
 
 
 def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
@@ -104,7 +118,7 @@ def _read_action(row_id: int, at: float, name: str, raw: str | bytes | None) -> 
 
 
 def _read_slot(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event | None:
-    return SlotEvent(row_id, at, sys.intern(name), _object(raw).get("value")) if name in SLOTS else None
+    return SlotEvent(row_id, at, sys.intern(name), read_object(raw).get("value")) if name in SLOTS else None
 
 
 def _read_form(row_id: int, at: float, name: str, raw: str | bytes | None) -> Event:
@@ -127,7 +141,7 @@ def _seconds(timestamp: object) -> float:
     raise ValueError("a row without a time")
 
 
-def _object(raw: str | bytes | None) -> Mapping[str, Any]:
+def read_object(raw: str | bytes | None) -> Mapping[str, Any]:
     """Return a row's JSON object; `ValueError` for anything else."""
     if raw is None:
         raise ValueError("a row without data")
@@ -225,6 +239,12 @@ def feedback_of(value: object) -> tuple[str, int]:
     return str(message or ""), THUMBS.get(thumb, 0) if isinstance(thumb, str) else 0
 
 
+def recommended_of(value: object) -> tuple[str, bool]:
+    """Return the id of the agent's message that is marked, empty for none, and whether the mark stands."""
+    mark = _mapping(value)
+    return clean_text(mark.get(DESK_ID))[:DESK_ID_LENGTH], not mark.get("taken_back")
+
+
 def mark_of(value: object) -> int | None:
     """Return a mark from 1 to 5, None for anything else."""
     if isinstance(value, str) and len(value) < LONGEST_NUMBER and value.strip().isdecimal():
@@ -232,3 +252,17 @@ def mark_of(value: object) -> int | None:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 1 <= value <= BEST_CSAT:
         return round(value)
     return None
+
+
+def calls_of(value: object) -> tuple[ServiceCall, ...]:
+    """Return the calls that an action tells of; what is no call is left out."""
+    found = []
+    for item in value[:MOST_CALLS] if isinstance(value, list) else ():
+        call = _mapping(item)
+        service, operation, outcome = (
+            sys.intern(clean_text(call.get(key))[:CHANNEL_LENGTH]) for key in ("service", "operation", "outcome")
+        )
+        ms = _number(call.get("ms"))
+        if service and operation and outcome in CALL_OUTCOMES and 0.0 <= ms <= LONGEST_CALL:
+            found.append(ServiceCall(service, operation, outcome, ms))
+    return tuple(found)

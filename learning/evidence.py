@@ -62,15 +62,20 @@ class Sample:
     channel: str
     signals: tuple[str, ...]
     lines: tuple[Line, ...]
+    conversation_id: str = ""
 
 
 @dataclass(frozen=True)
 class AgentReply:
-    """What human agents answered to the same need: the text, how many times, and when last."""
+    """What human agents answered to the same need: the text, how many times, and when last.
+
+    `recommended`: an agent said of it that the assistant should have said this.
+    """
 
     text: str
     times: int
     last_at: datetime
+    recommended: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,16 @@ def read_evidence(loop: Loop, proposal: Proposal, shown: int = SAMPLES) -> Evide
         ProjectError: the project's files cannot be read.
 
     """
-    gap = loop.store.gap(proposal.gap_id)
-    evidence = _figures(loop, proposal, gap)
+    return _of_gap(loop, loop.store.gap(proposal.gap_id), proposal.proposal_id, _labels_of(proposal), shown)
+
+
+def read_gap_evidence(loop: Loop, gap: Gap, shown: int = SAMPLES) -> Evidence:
+    """Return the evidence of a gap that nothing is proposed for; see `read_evidence`."""
+    return _of_gap(loop, gap, "", (gap.intent,) if gap.intent else (), shown)
+
+
+def _of_gap(loop: Loop, gap: Gap, proposal_id: str, labels: Sequence[str], shown: int) -> Evidence:
+    evidence = _figures(loop, gap, proposal_id, labels)
     if gap.kind in UPKEEP_GAPS:
         note = "It is about labels, not about messages that failed: there are no conversations to show."
         return replace(evidence, note=note)
@@ -129,13 +142,12 @@ def read_evidence(loop: Loop, proposal: Proposal, shown: int = SAMPLES) -> Evide
     return replace(evidence, samples=tuple(samples), missing=missing, note=note)
 
 
-def _figures(loop: Loop, proposal: Proposal, gap: Gap) -> Evidence:
+def _figures(loop: Loop, gap: Gap, proposal_id: str, labels: Sequence[str]) -> Evidence:
     """Return the evidence as far as the gap itself and the labels tell it."""
-    labels = _labels_of(proposal)
     answers = current_answers(loop)
     uses = loop.store.label_use()
     return Evidence(
-        proposal_id=proposal.proposal_id,
+        proposal_id=proposal_id,
         gap_id=gap.gap_id,
         people=gap.people,
         turns=gap.turns,
@@ -186,14 +198,18 @@ def _counts(values: Iterable[str]) -> dict[str, int]:
 
 
 def _agent_replies(loop: Loop, gap_id: str) -> list[AgentReply]:
-    """Return what agents wrote, most often said first, then the newest."""
+    """Return what agents wrote: what they recommended first, then what was said most often, then the newest."""
     found: dict[str, AgentReply] = {}
     for answer in loop.store.agent_answers(gap_id):  # the oldest first
         key = " ".join(answer.text.split()).casefold()
-        times = found[key].times if key in found else 0
-        found[key] = AgentReply(answer.text, times + 1, answer.at)
-    ranked = sorted(found.values(), key=lambda reply: (-reply.times, -reply.last_at.timestamp(), reply.text))
-    return ranked[:AGENT_REPLIES]
+        before = found.get(key)
+        marked = answer.recommended or (before is not None and before.recommended)
+        found[key] = AgentReply(answer.text, (before.times if before else 0) + 1, answer.at, marked)
+
+    def rank(reply: AgentReply) -> tuple[bool, int, float, str]:
+        return not reply.recommended, -reply.times, -reply.last_at.timestamp(), reply.text
+
+    return sorted(found.values(), key=rank)[:AGENT_REPLIES]
 
 
 def _samples(loop: Loop, turns: Sequence[FailedTurn], shown: int) -> tuple[list[Sample], int]:
@@ -266,6 +282,7 @@ def _sample(failed: FailedTurn, talk: Sequence[Turn]) -> Sample:
         channel=failed.channel,
         signals=tuple(signal.kind for signal in failed.signals),
         lines=tuple(line for turn in near for line in _lines(turn, turn.turn_id == failed.turn_id)),
+        conversation_id=failed.conversation_id,
     )
 
 

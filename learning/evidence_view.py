@@ -36,7 +36,8 @@ def show_evidence(evidence: Evidence) -> None:
         out("people at the desk answered:")
     for reply in evidence.agent_replies:
         times = f"{reply.times} times, last on" if reply.times > 1 else "on"
-        out(f"  - {line(reply.text, LONGEST)} ({times} {reply.last_at:%Y-%m-%d})")
+        marked = "; an agent said: the assistant should have said this" if reply.recommended else ""
+        out(f"  - {line(reply.text, LONGEST)} ({times} {reply.last_at:%Y-%m-%d}{marked})")
     for number, sample in enumerate(evidence.samples, start=1):
         _show_sample(number, sample)
     if evidence.missing and evidence.samples:

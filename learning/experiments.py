@@ -68,6 +68,21 @@ def create(
         ReviewError: there is no such response, a text cannot be said, or two are the same.
 
     """
+    experiment, notes = draft(loop, name, about, texts, metric, who, control)
+    loop.store.save_experiment(None, experiment, who, experiment.created_at)
+    return experiment, notes
+
+
+def draft(
+    loop: Loop,
+    name: str,
+    about: str,
+    texts: Sequence[tuple[str, str]],
+    metric: str,
+    who: str,
+    control: str | None = None,
+) -> tuple[Experiment, tuple[str, ...]]:
+    """Return what `create` would write, and what it would tell; nothing is written."""
     check_name(who)
     item = f"experiment {name!r}"
     if not name.strip() or len(name) > 255:
@@ -89,7 +104,6 @@ def create(
         who=who,
         created_at=now,
     )
-    loop.store.save_experiment(None, experiment, who, now)
     return experiment, _notes_on_texts(loop, experiment)
 
 

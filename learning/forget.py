@@ -14,7 +14,7 @@ from learning.loop import Loop
 from learning.model import Erased, UserEvent, sender_key
 from learning.names import check_name
 from learning.pipeline import write_branch
-from learning.ports import TrackerEraser
+from learning.ports import DeskEraser, TrackerEraser
 from learning.texts import clean_example, key_phrase
 
 LAST_ROW = 2**62
@@ -27,19 +27,26 @@ KEY_LENGTH = 16
 class Forgotten:
     """What forgetting a sender removed, or with `dry_run` would remove, and what it cannot reach.
 
-    `tracker_events` is None where Rasa's own store was to be left alone. `in_files` are labels under which the
-    project's training data has the same texts. `compacted` says whether no byte is left in the database's files.
+    `tracker_events` is None where Rasa's own store was to be left alone, `handovers` where there is no desk.
+    `in_files` are labels under which the project's training data has the same texts. `compacted` says whether no byte
+    is left in the database's files.
     """
 
     erased: Erased
     until: datetime
     dry_run: bool
     tracker_events: int | None
+    handovers: int | None
     in_files: tuple[str, ...]
     compacted: bool
     commit: str | None
     problems: tuple[str, ...]
     out_of_reach: tuple[str, ...]
+
+
+def no_desk() -> DeskEraser | None:
+    """Open nothing: for projects without a desk."""
+    return None
 
 
 def forget(
@@ -50,6 +57,7 @@ def forget(
     key: str | None = None,
     from_tracker: bool = False,
     dry_run: bool = False,
+    open_desk: Callable[[], DeskEraser | None] = no_desk,
 ) -> Forgotten:
     """Remove a sender from the learning database, from what is live and from the review branch.
 
@@ -61,6 +69,7 @@ def forget(
         key: the pseudonym.
         from_tracker: delete the sender's events from Rasa's tracker store, too.
         dry_run: change nothing, and only say what would go.
+        open_desk: opens the desk's database for deletion, None where there is none.
 
     Raises:
         NotFound: neither a sender nor a pseudonym was told.
@@ -94,6 +103,7 @@ def forget(
     events = 0 if from_tracker else None
     if eraser and sender_id is not None:
         events = eraser.count(sender_id) if dry_run else eraser.erase(sender_id)
+    handovers = _at_the_desk(open_desk, key, from_tracker, dry_run, problems)
     commit, compacted = None, False
     if not dry_run:
         compacted = loop.store.compact()
@@ -105,6 +115,7 @@ def forget(
         until=until,
         dry_run=dry_run,
         tracker_events=events,
+        handovers=handovers,
         in_files=tuple(in_files),
         compacted=compacted,
         commit=commit,
@@ -146,6 +157,25 @@ def _said_by(loop: Loop, sender_id: str | None, needed: bool, problems: list[str
     except EvergreenError as error:  # what was stored is known without it
         problems.append(str(error))
     return {*texts, *redacted}, None if newest is None else datetime.fromtimestamp(newest, tz=timezone.utc)
+
+
+def _at_the_desk(
+    open_desk: Callable[[], DeskEraser | None], key: str, from_tracker: bool, dry_run: bool, problems: list[str]
+) -> int | None:
+    """Delete or count the hand-overs of a sender; None where there is no desk, or it cannot be asked."""
+    try:
+        desk = open_desk()
+        if desk is None:
+            return None
+        if not from_tracker and desk.is_open(key):
+            problems.append(
+                "The customer is at the desk now, and nothing was deleted there: close the chat and forget again."
+            )
+            return 0
+        return desk.count(key) if dry_run else desk.erase(key)
+    except EvergreenError as error:
+        problems.append(str(error))
+        return None
 
 
 def _update_branch(loop: Loop, erased: Erased, problems: list[str]) -> str | None:

@@ -18,6 +18,11 @@ NAMES = {
     "ratings": "ratings",
     "good_turns": "messages that went well",
     "agent_answers": "answers of agents",
+    "exposures": "answers by a rollout or an experiment",
+    "service_calls": "questions to back ends",
+    "conversation_texts": "texts that could be searched",
+    "tags": "tags",
+    "annotations": "annotations",
 }
 
 
@@ -40,7 +45,7 @@ def forget_command(
     assert isinstance(app, App)
 
     def run(dry: bool) -> Forgotten:
-        return forget(app.loop, app.open_eraser, who or console.user(), sender, key, tracker, dry)
+        return forget(app.loop, app.open_eraser, who or console.user(), sender, key, tracker, dry, app.open_desk)
 
     if not (yes or dry_run):
         _show(run(True))
@@ -56,7 +61,7 @@ def _show(report: Forgotten) -> None:
     out, erased = console.out, report.erased
     verb = "would remove" if report.dry_run else "removed"
     counts = [f"{NAMES[name]} {count}" for name, count in erased.rows.items() if count]
-    if not erased.found_anything and not report.tracker_events:
+    if not erased.found_anything and not report.tracker_events and not report.handovers:
         out.print(f"Nothing is known of sender {erased.sender}. An id counts letter by letter, capitals included.")
     else:
         out.print(f"{verb} of sender {erased.sender}: {', '.join(counts) or 'no rows'}")
@@ -75,6 +80,8 @@ def _show(report: Forgotten) -> None:
         out.print(f"live entry {escape(label)}: " + ("withdrawn" if label in erased.withdrawn else "lost examples"))
     if report.tracker_events is not None:
         out.print(f"tracker store: {report.tracker_events} events")
+    if report.handovers:
+        out.print(f"desk: {report.handovers} hand-overs with their answers and notes")
     if report.dry_run:
         out.print("Nothing was changed.")
     else:

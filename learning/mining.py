@@ -35,7 +35,8 @@ def read_conversations(loop: Loop, on_batch: Callable[[Reading], None]) -> Minin
     store = loop.store
     forgotten = store.forgotten_until()
     reader = Reader(loop.open_tracker(), store.last_sessions, loop.settings, loop.now(), forgotten)
-    context = Context(loop.settings.signals, loop.encoder)
+    said = loop.settings.conversations
+    context = Context(loop.settings.signals, loop.encoder, said.person_intents, said.closing_intents)
     report = MiningReport()
     corrupt: list[int] = []
     for batch in reader.read(store.watermark(), BATCH):
@@ -172,4 +173,5 @@ def _agent_answers(talk: Conversation, failed: Set[str], clean: Mapping[str, str
         if about is not None:
             for number in range(len(turn.agent_reply)):
                 text = clean[f"{turn.turn_id} {number}"]
-                yield AgentAnswer(about, talk.conversation_id, talk.sender, text, turn.at)
+                is_marked = number in turn.recommended
+                yield AgentAnswer(about, talk.conversation_id, talk.sender, text, turn.at, is_marked)

@@ -7,16 +7,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple, TypeAlias, Union
+from typing import Any, NamedTuple, TypeAlias, Union
 
 LEARNED_INTENT = "learned"
 FALLBACK_INTENT = "nlu_fallback"
 DEFAULT_FALLBACK_ACTION = "action_default_fallback"  # what Rasa runs when no policy knows what to do
 # Signals that the bot understood but a service failed: they are no gap of understanding.
 SERVICE_KINDS = frozenset({"backend_failure"})
+CORRECTED = "corrected"  # signal of a turn of which a person has said what it should have been understood as
 # Signals that the answer was no good; whether the question was understood is another matter.
 ANSWER_KINDS = frozenset(
-    {"negative_feedback", "rephrase", "repeated_question", "frustration", "abandonment", "low_satisfaction"}
+    {
+        "negative_feedback",
+        "rephrase",
+        "repeated_question",
+        "frustration",
+        "abandonment",
+        "low_satisfaction",
+        "recommended",
+    }
 )
 # Weight from which a turn counts as failed. A weaker one founds no gap, but joins one that it fits.
 FAILED_WEIGHT = 0.5
@@ -61,13 +70,14 @@ class UserEvent(NamedTuple):
     frustration: float | None = None
     overlay_entry: str | None = None
     withheld: str | None = None  # the entry that would have taken it if its rollout had reached this sender
+    model: str = ""  # the id that Rasa gave the model which was running
 
 
 class BotEvent(NamedTuple):
     """A message of the bot; `stamp` names it in feedback, `choices` are its buttons' payloads and their labels.
 
-    `by_agent` marks what a human agent wrote in the bot's place. `exposed` are what its wording was chosen by: see
-    `Turn`.
+    `by_agent` marks what a human agent wrote in the bot's place, `desk_id` names it there. `exposed` are what its
+    wording was chosen by: see `Turn`.
     """
 
     row_id: int
@@ -77,6 +87,7 @@ class BotEvent(NamedTuple):
     choices: Mapping[str, str]
     by_agent: bool = False
     exposed: tuple[tuple[str, str], ...] = ()
+    desk_id: str = ""
 
 
 class ActionEvent(NamedTuple):
@@ -141,8 +152,10 @@ class Turn:
     answers_form: bool = False  # a form took it as the answer to its question, whatever its intent
     led_to_person: bool = False  # the customer's next step was to ask for a person, or to accept one
     agent_reply: tuple[str, ...] = ()  # what a human agent wrote until the customer's next message
+    recommended: tuple[int, ...] = ()  # places in `agent_reply` of what an agent said the bot should have said
     # What its answer was chosen by: an entry that is being rolled out with ON or OFF, an experiment with its variant.
     exposed: tuple[tuple[str, str], ...] = ()
+    model: str = ""  # the id that Rasa gave the model which answered
 
     @property
     def is_fallback(self) -> bool:
@@ -164,6 +177,16 @@ class Turn:
         own = (self.intent, self.intent.partition("/")[0], FALLBACK_INTENT)
         others = [entry for entry in self.ranking if entry[0] not in own]
         return others[0] if others else None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCall:
+    """One question to a back end: `ms` is how long it took, `outcome` ok, not_found, refused or unavailable."""
+
+    service: str
+    operation: str
+    outcome: str
+    ms: float
 
 
 class Outcome(str, Enum):
@@ -191,6 +214,9 @@ class Conversation:
     last_row: int
     outcome: Outcome = Outcome.OPEN
     reason: str = ""  # why it was escalated or abandoned, see `conversations.judge`
+    escalated_at: datetime | None = None
+    agent_at: datetime | None = None  # when a human agent first wrote
+    calls: tuple[ServiceCall, ...] = ()  # what back ends were asked in it
 
 
 @dataclass(frozen=True)
@@ -259,13 +285,14 @@ class FailedTurn:
 
 @dataclass(frozen=True)
 class AgentAnswer:
-    """What a human agent wrote about a failed turn, redacted."""
+    """What a human agent wrote about a failed turn, redacted; `recommended`: "the assistant should have said this"."""
 
     turn_id: str
     conversation_id: str
     sender: str
     text: str
     at: datetime
+    recommended: bool = False
 
 
 @dataclass(frozen=True)
@@ -803,8 +830,9 @@ class PullComment:
 class DeployedModel:
     """A model that passed the gate and went live; `replaced` is the one before it, `rolled_back_at` when it went.
 
-    `taught` are the ids of the entries that it was trained with. Of a model that somebody started by hand nothing is
-    known but its name.
+    `taught` are the ids of the entries that it was trained with, and `card` says what else it was made of and how it
+    compared (a `model_card.ModelCard` as plain data). Of a model that somebody started by hand nothing is known but
+    its name.
     """
 
     name: str
@@ -812,6 +840,55 @@ class DeployedModel:
     replaced: str
     rolled_back_at: datetime | None = None
     taught: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+class JobKind(str, Enum):
+    """What is done in the background, by a worker."""
+
+    MINE = "mine"
+    RETRAIN = "retrain"
+    DEPLOY = "deploy"  # a model that a retraining made, and that did not go live with it
+    MODEL_BACK = "model_back"  # a former model runs again
+
+
+class JobState(str, Enum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    BLOCKED = "blocked"  # a retraining whose model is not good enough
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that somebody has asked for, and that a worker does.
+
+    `asked` says what exactly and `report` what came of it, both by the kind. `timings` are the steps that have ended,
+    with their seconds. `heartbeat` is the last sign of life of its worker, and `cancelled_by` who wants it to stop.
+    """
+
+    number: int
+    kind: JobKind
+    state: JobState
+    who: str
+    at: datetime
+    reason: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    started: datetime | None = None
+    finished: datetime | None = None
+    worker: str = ""
+    heartbeat: datetime | None = None
+    attempts: int = 0
+    step: str = ""
+    step_at: datetime | None = None
+    timings: tuple[tuple[str, float], ...] = ()
+    message: str = ""
+    report: Mapping[str, Any] = field(default_factory=dict)
+    cancelled_by: str = ""
 
 
 @dataclass(frozen=True)

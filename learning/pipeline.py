@@ -26,6 +26,7 @@ from learning.releasing import (
 )
 from learning.reviewing import publish, publish_waiting, review
 from learning.rollout import advance
+from learning.searchable import make_searchable
 
 __all__ = [
     "LIVE",
@@ -67,5 +68,7 @@ def mine(loop: Loop, on_batch: Callable[[Reading], None] = lambda batch: None) -
     judge_gaps(loop, known)
     report = replace(report, new_proposals=write_proposals(loop, known, encoder))
     summary = {"events": report.events, "signals": report.new_signals, "proposals": report.new_proposals}
+    make_searchable(loop)
+    loop.store.count_days()
     loop.store.record_run("mine", started, loop.now(), "ok", summary)
     return report

@@ -170,7 +170,10 @@ def _talk(evidence: Evidence) -> list[str]:
     for answer in evidence.answers:
         lines += fenced(f"The bot answers {span(answer.label)} now with", answer.text.splitlines(), sign="|")
     if evidence.agent_replies:
-        replies = [f"{reply.text} ({reply.times} times)" for reply in evidence.agent_replies]
+        replies = [
+            f"{reply.text} ({reply.times} times{', recommended by an agent' if reply.recommended else ''})"
+            for reply in evidence.agent_replies
+        ]
         lines += fenced("People at the desk answered", replies)
     for number, sample in enumerate(evidence.samples, start=1):
         lines += fenced(f"Conversation {number}, {sample.at:%Y-%m-%d %H:%M} (UTC)", _said(sample), sign="")

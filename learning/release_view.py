@@ -72,6 +72,12 @@ def read_release(loop: Loop, number: int) -> ReleaseView:
     raise NotFound("is no release", f"number {number}", "take one from `python -m learning releases list`")
 
 
+def items_of(loop: Loop, changes: Sequence[Change]) -> tuple[Item, ...]:
+    """Return what changes are about, of a release or of a plan for one."""
+    _, entries, experiments = _read(loop)
+    return _items(changes, entries, experiments)
+
+
 def diff_of(release: Release, releases: Sequence[Release], entries: Sequence[Entry]) -> str:
     """Return how a release changed the files of `data/learned/`, as a unified diff; empty if it did not."""
     before = _files([one for one in releases if one.number < release.number], entries)
@@ -114,8 +120,12 @@ def _view(
     experiments: Mapping[str, Experiment],
     diff: str,
 ) -> ReleaseView:
-    items = tuple(
-        Item(change, entries.get(change.item_id), experiments.get(change.item_id)) for change in release.changes
-    )
+    items = _items(release.changes, entries, experiments)
     taken_back = [one.number for one in releases if one.undoes == release.number]
     return ReleaseView(release, items, max(taken_back, default=None), diff)
+
+
+def _items(
+    changes: Sequence[Change], entries: Mapping[str, Entry], experiments: Mapping[str, Experiment]
+) -> tuple[Item, ...]:
+    return tuple(Item(one, entries.get(one.item_id), experiments.get(one.item_id)) for one in changes)

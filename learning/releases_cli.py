@@ -10,7 +10,7 @@ from rich.table import Table
 from learning import console, pipeline
 from learning.bootstrap import App
 from learning.model import Entry, ProposalKind, ProposalState, Release
-from learning.release_view import Item, ReleaseView, read_release, read_releases
+from learning.release_view import Item, ReleaseView, items_of, read_release, read_releases
 from learning.releasing import withdraw_entry
 from learning.review_options import AS_JSON, WHO, app_of, branch_json, print_branch
 
@@ -171,9 +171,7 @@ def _tell(app: App, release: Release, json: bool, more: dict[str, object], headl
 
 
 def _tell_plan(app: App, plan: pipeline.Plan, json: bool) -> None:
-    entries = {entry.entry_id: entry for entry in app.loop.store.entries()}
-    experiments = {one.experiment_id: one for one in app.loop.store.experiments()}
-    items = [Item(change, entries.get(change.item_id), experiments.get(change.item_id)) for change in plan.changes]
+    items = items_of(app.loop, plan.changes)
     if json:
         console.print_json({"would_change": [_plain_item(item) for item in items], "left_out": list(plan.left_out)})
         return

@@ -10,8 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from learning.branch import for_everybody
-from learning.errors import BotServerError
+from learning.errors import BotServerError, ReviewError, Stopped, TrainingError
 from learning.evaluate import Comparison, compare, evaluate, understood
+from learning.jobs import ABSORB, COMPARE, PREPARE, SWAP, TRAIN
 from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
 from learning.model import (
@@ -25,6 +26,7 @@ from learning.model import (
     ProposalKind,
     ProposalState,
 )
+from learning.model_card import ModelCard, compare_on, to_plain
 from learning.ports import BotServer, NluRunner
 from learning.publish import render_files
 from learning.running_model import forget_old_models, reconcile, settle
@@ -34,27 +36,49 @@ WHO = "retrain"  # in the audit log
 CHECKED = 500  # newest messages of a gap that the new model must understand
 
 
+KEPT_CANDIDATES = 3  # newest trainings whose models did not go live; one has about 30 MB
+
+
 @dataclass(frozen=True)
 class RetrainReport:
-    """What a retraining did: the comparison, the model now running, and the absorbed entries."""
+    """What a retraining did: the comparison, the model now running, and the absorbed entries.
+
+    `candidate` is where the new model is if it did not go live, and `taught` the ids of the entries that it knows.
+    """
 
     comparison: Comparison
     model: Path | None
     absorbed: tuple[Entry, ...] = ()
     kept: tuple[Entry, ...] = ()
+    card: ModelCard | None = None
+    candidate: Path | None = None
+    taught: tuple[str, ...] = ()
 
 
 def retrain(
-    loop: Loop, nlu: NluRunner, server: BotServer, say: Callable[[str], None] = lambda step: None
+    loop: Loop,
+    nlu: NluRunner,
+    server: BotServer,
+    say: Callable[[str, str], None] = lambda step, words: None,
+    deploy: bool = True,
 ) -> RetrainReport:
     """Train a challenger, and make it the running model if it is not worse on the hold-out.
 
-    A model that fails the gate is kept for inspection under `var/training/` and never deployed.
+    A model that fails the gate is kept under `var/training/`; only a person can deploy it, with `deploy_candidate`.
+    Whoever raises from `say`, or makes the training stop, leaves everything as it was.
 
     Before anything else the overlay is brought in line with the model that runs. New texts of responses are not
     trained: the overlay says them, so that they can be taken back at once.
 
+    Args:
+        loop: the loop.
+        nlu: trains and asks models.
+        server: the running bot.
+        say: told each step by its name, and in words.
+        deploy: whether a model that passes goes live at once; without it a person decides.
+
     Raises:
+        Stopped: somebody wanted it to stop, before the swap.
         TrainingError: training failed or a model cannot be loaded.
         BotServerError: the server is down or refuses the new model; the old one goes on running.
         ProjectError: there is no hold-out.
@@ -62,6 +86,7 @@ def retrain(
     """
     loop.project.check()
     started = loop.now()
+    say(PREPARE, "preparing")
     champion = server.running_model()
     reconcile(loop, server)
     live = for_everybody(loop.store.entries(*LIVE))
@@ -72,30 +97,86 @@ def retrain(
     changes = LabelChanges.of(live)
     holdout = renamed(loop.project.holdout(), changes)
     work = loop.settings.path(str(WORK)) / _stamp(started)
-    say(f"training with {len(entries)} published entries")
-    data = loop.project.assemble(work / "data", render_files(taught))
-    challenger = work / f"evergreen-{_stamp(started)}.tar.gz"
-    nlu.train(data, challenger)
-    say(f"comparing with {champion.name} on {len(holdout)} held-out messages")
-    texts = [example.text for example in holdout]
-    comparison = compare(
-        evaluate(holdout, _today(nlu.predict(champion, texts), changes)),
-        evaluate(holdout, _today(nlu.predict(challenger, texts), changes)),
-        loop.settings.retrain.max_accuracy_drop,
+    try:
+        data = loop.project.assemble(work / "data", render_files(taught))
+        challenger = work / f"evergreen-{_stamp(started)}.tar.gz"
+        say(TRAIN, f"training with {len(entries)} published entries")
+        nlu.train(data, challenger)
+        say(COMPARE, f"comparing with {champion.name} on {len(holdout)} held-out messages")
+        texts = [example.text for example in holdout]
+        before = _today(nlu.predict(champion, texts), changes)
+        after = _today(nlu.predict(challenger, texts), changes)
+    except Stopped:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    comparison = compare(evaluate(holdout, before), evaluate(holdout, after), loop.settings.retrain.max_accuracy_drop)
+    card = ModelCard(
+        champion=champion.name,
+        challenger=challenger.name,
+        data=loop.project.fingerprint(data),
+        commit=loop.project.commit(),
+        taught=len(taught),
+        passed=comparison.passed,
+        reason=comparison.reason,
+        **compare_on(holdout, before, after),
     )
-    if not comparison.passed:
-        summary = {"gate": comparison.reason}
-        loop.store.record_run("retrain", started, loop.now(), "blocked", summary)
-        return RetrainReport(comparison, None)
-    say("swapping the running model")
-    model = _deploy(loop, challenger, champion.name, [entry.entry_id for entry in taught], server)
-    say("checking what the new model answers by itself")
+    ids = tuple(entry.entry_id for entry in taught)
+    if not (comparison.passed and deploy):
+        outcome = "compared" if comparison.passed else "blocked"
+        loop.store.record_run("retrain", started, loop.now(), outcome, {"gate": comparison.reason})
+        _forget_old_candidates(work)
+        return RetrainReport(comparison, None, card=card, candidate=challenger, taught=ids)
+    try:
+        say(SWAP, "swapping the running model")
+    except Stopped:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    replaced = DeployedModel(challenger.name, loop.now(), champion.name, taught=ids, card=to_plain(card))
+    model = _deploy(loop, challenger, replaced, server, WHO, "passed the gate")
+    say(ABSORB, "checking what the new model answers by itself")
     absorbed, kept = absorb(loop, nlu, model, entries)
     forget_old_models(loop)
     shutil.rmtree(work)
     done: dict[str, object] = {"gate": comparison.reason, "model": model.name, "absorbed": len(absorbed)}
     loop.store.record_run("retrain", started, loop.now(), "ok", done)
-    return RetrainReport(comparison, model, tuple(absorbed), tuple(kept))
+    return RetrainReport(comparison, model, tuple(absorbed), tuple(kept), card, taught=ids)
+
+
+def deploy_candidate(
+    loop: Loop,
+    nlu: NluRunner,
+    server: BotServer,
+    candidate: Path,
+    card: ModelCard,
+    taught: Sequence[str],
+    who: str,
+    reason: str,
+    say: Callable[[str, str], None] = lambda step, words: None,
+) -> Path:
+    """Make a model live that a retraining has left to people: it passed and nobody had decided, or it did not pass.
+
+    Raises:
+        TrainingError: its file is gone.
+        ReviewError: another model runs than the one that it was compared with.
+        BotServerError: the server is down or refuses it; the model that ran goes on running.
+
+    """
+    item = f"model {candidate.name}"
+    if not candidate.is_file():
+        raise TrainingError("has no file any more", item, "train again")
+    reconcile(loop, server)
+    running = server.running_model().name
+    if running != card.champion:
+        raise ReviewError(f"was compared with {card.champion}, and {running} runs now", item, "train again")
+    say(SWAP, "swapping the running model")
+    deployed = DeployedModel(candidate.name, loop.now(), running, taught=tuple(taught), card=to_plain(card))
+    model = _deploy(loop, candidate, deployed, server, who, reason)
+    say(ABSORB, "checking what the new model answers by itself")
+    entries = [one for one in for_everybody(loop.store.entries(ProposalState.PUBLISHED)) if one.entry_id in taught]
+    absorb(loop, nlu, model, entries)
+    forget_old_models(loop)
+    shutil.rmtree(candidate.parent, ignore_errors=True)
+    return model
 
 
 def absorb(loop: Loop, nlu: NluRunner, model: Path, entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -159,7 +240,7 @@ def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Pre
     return [replace(item, label=changes.now(item.label) or FALLBACK_INTENT) for item in predictions]
 
 
-def _deploy(loop: Loop, challenger: Path, champion: str, taught: Sequence[str], server: BotServer) -> Path:
+def _deploy(loop: Loop, challenger: Path, deployed: DeployedModel, server: BotServer, who: str, reason: str) -> Path:
     """Put the model where a restarted server finds it, make the running one load it, and note that it runs.
 
     What it was trained with is written down before it runs: whatever is interrupted after that, `reconcile` knows it.
@@ -167,8 +248,7 @@ def _deploy(loop: Loop, challenger: Path, champion: str, taught: Sequence[str], 
     models = loop.settings.path(loop.settings.project.models)
     models.mkdir(parents=True, exist_ok=True)
     model = models / challenger.name
-    at = loop.now()
-    loop.store.save_deployed_model(DeployedModel(model.name, at, champion, rolled_back_at=at, taught=tuple(taught)))
+    loop.store.save_deployed_model(replace(deployed, rolled_back_at=deployed.at))
     shutil.copy2(challenger, model.with_suffix(".part"))
     model.with_suffix(".part").replace(model)
     try:
@@ -177,8 +257,15 @@ def _deploy(loop: Loop, challenger: Path, champion: str, taught: Sequence[str], 
         # A server that restarts takes the newest model in the folder: it must not be one that was refused.
         model.unlink(missing_ok=True)
         raise
-    settle(loop, model.name, WHO, "passed the gate")
+    settle(loop, model.name, who, reason)
     return model
+
+
+def _forget_old_candidates(newest: Path) -> None:
+    """Delete all but the newest trainings whose models did not go live."""
+    folders = sorted((path for path in newest.parent.iterdir() if path.is_dir()), key=lambda path: path.name)
+    for folder in folders[:-KEPT_CANDIDATES]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _stamp(at: datetime) -> str:

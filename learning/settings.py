@@ -49,6 +49,7 @@ class ConversationSettings:
 
     idle_minutes: int = 60
     person_intents: tuple[str, ...] = ("talk_to_person",)
+    closing_intents: tuple[str, ...] = ("thank", "goodbye")
     affirm_intents: tuple[str, ...] = ("affirm",)
     handoff_actions: tuple[str, ...] = ("action_talk_to_person",)
 
@@ -174,11 +175,42 @@ class RetrainSettings:
 
 
 @dataclass(frozen=True)
+class MetricsSettings:
+    """What numbers are worth, and how long a release is watched before and after it."""
+
+    ticket_cost: float = 8.0
+    ticket_share: float = 0.5
+    running_cost: float = 0.0
+    currency: str = "EUR"
+    min_checked: int = 30
+    effect_days: int = 28
+
+
+@dataclass(frozen=True)
 class ScheduleSettings:
     """When the loop runs by itself."""
 
     mine_minutes: int = 15
     retrain_cron: str = "0 3 * * sun"
+
+
+@dataclass(frozen=True)
+class DeskSettings:
+    """The desk, where people answer; `url` is where its process listens. Secrets come from the environment only."""
+
+    database: str = "sqlite:///var/desk.db"
+    url: str = "http://127.0.0.1:8082"
+    token: str = field(default="", repr=False)
+    time_zone: str = "Europe/Dublin"
+    hours: tuple[str, ...] = ("Mon-Fri 08:00-20:00", "Sat 09:00-16:00")
+    closed_days: tuple[str, ...] = ()
+    promise_hours: float = 4.0
+    patience_minutes: float = 10.0
+    canned: str = "data/desk/canned.yml"
+    help_desk: str = ""
+    help_desk_url: str = ""
+    help_desk_account: str = ""
+    help_desk_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -201,7 +233,9 @@ class Settings:
     experiments: ExperimentSettings = ExperimentSettings()
     pull_requests: PullRequestSettings = PullRequestSettings()
     retrain: RetrainSettings = RetrainSettings()
+    metrics: MetricsSettings = MetricsSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    desk: DeskSettings = DeskSettings()
 
     def path(self, relative: str) -> Path:
         """Return `relative` below the project's root."""
@@ -248,6 +282,13 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             key=environ.get("EVERGREEN_DRAFTER_KEY", ""),
         ),
         pull_requests=replace(settings.pull_requests, token=environ.get("EVERGREEN_HOST_TOKEN", "")),
+        desk=replace(
+            settings.desk,
+            database=_absolute(environ.get("EVERGREEN_DESK_DB", settings.desk.database), root),
+            url=environ.get("EVERGREEN_DESK_URL", settings.desk.url),
+            token=environ.get("EVERGREEN_DESK_TOKEN", ""),
+            help_desk_token=environ.get("EVERGREEN_HELP_DESK_TOKEN", ""),
+        ),
     )
 
 
@@ -256,7 +297,7 @@ def _build(section: type[Section], content: object, where: str) -> Section:
     if not isinstance(content, dict):
         raise SettingsError("is not a mapping of settings", where, "write `name: value` lines")
     hints = get_type_hints(section)
-    names = {item.name for item in fields(section)} - {"root", "token", "key"}  # type: ignore[arg-type]
+    names = {item.name for item in fields(section)} - {"root", "token", "key", "help_desk_token"}  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in content.items():
         if key not in names:
@@ -265,11 +306,12 @@ def _build(section: type[Section], content: object, where: str) -> Section:
         if is_dataclass(kind):
             values[key] = _build(cast(type, kind), {} if value is None else value, f"{where}: {key}")
         else:
-            values[key] = _typed(kind, value, f"{where}: {key}")
+            values[key] = typed(kind, value, f"{where}: {key}")
     return section(**values)
 
 
-def _typed(kind: type, value: object, where: str) -> object:
+def typed(kind: type, value: object, where: str) -> object:
+    """Return a value with the type that its setting declares; raise `SettingsError` for another one."""
     if kind == tuple[int, ...]:
         if isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value):
             return tuple(value)

@@ -86,6 +86,11 @@ class Database:
         except SQLAlchemyError as error:
             raise self._error(error) from error
 
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite, else PostgreSQL."""
+        return self._is_sqlite
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading."""
@@ -113,7 +118,9 @@ class Database:
         """
         statements = [f"VACUUM FULL {table}" for table in tables]
         if self._is_sqlite:
-            statements = ["VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"]
+            # The search index marks words of deleted texts, and drops them only when it is merged.
+            merged = "INSERT INTO conversation_search (conversation_search) VALUES ('optimize')"
+            statements = [merged, "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"]
         dialect: Any = self._engine.dialect
         try:
             raw: Any = self._engine.raw_connection()  # neither statement may stand in a transaction

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import git
 import yaml
 
 from learning.adapters.git_branch import is_entry_file
@@ -98,6 +100,25 @@ class Project:
         response_of = {name.removeprefix(UTTER): name for name in texts if name.startswith(UTTER) and "/" in name}
         response_of.update(_answering_rules([rule for file in own for rule in _items(file, "rules")]))
         return [Answer(label, name, texts[name]) for label, name in sorted(response_of.items()) if name in texts]
+
+    def commit(self) -> str:
+        """Return the commit that the project's files are at, with a + where they differ; empty outside a repository."""
+        try:
+            with git.Repo(self._settings.root, search_parent_directories=True) as repository:
+                return f"{repository.head.commit.hexsha}{'+' if repository.is_dirty(path=self._settings.root) else ''}"
+        except (git.InvalidGitRepositoryError, git.NoSuchPathError, git.GitCommandError, ValueError):
+            return ""  # a project need not be in git, nor have a commit yet
+
+    def fingerprint(self, training_data: Path) -> str:
+        """Return the SHA-256 of what a model is trained on: these files, the domain and the configuration."""
+        total = hashlib.sha256()
+        own = (self._settings.project.domain, self._settings.project.config)
+        for place in (training_data, *map(self._settings.path, own)):
+            for path in _files(place):
+                name = path.relative_to(place if place.is_dir() else place.parent).as_posix()
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                total.update(f"{place.name if place != training_data else ''}/{name} {content}\n".encode())
+        return total.hexdigest()
 
     def assemble(self, target: Path, learned: Mapping[str, str]) -> Path:
         """Copy the training data to `target` with `learned` as its entry files; return the folder."""

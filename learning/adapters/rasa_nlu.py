@@ -11,6 +11,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,12 @@ import orjson
 from learning.errors import TrainingError
 from learning.model import Prediction
 from learning.settings import Settings
+from learning.stopping import check_stop
 
 TRAIN_TIMEOUT = 3600  # seconds
 PREDICT_TIMEOUT = 600  # seconds
+LOOK = 0.5  # seconds between two looks whether somebody wants it to stop
+TIDY_UP = 5  # seconds from asking a child to end to making it
 VALIDATION_LINES = 15  # of its output that are told
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
 MARK = b"\x1epredictions\x1e"  # parts the result from whatever libraries print
@@ -83,7 +88,12 @@ class RasaNlu:
         """
         command = [sys.executable, "-m", "learning.adapters.rasa_nlu", str((self._root / model).resolve())]
         done = self._run(
-            command, f"model {model.name}", PREDICT_TIMEOUT, input=orjson.dumps(list(texts)), capture_output=True
+            command,
+            f"model {model.name}",
+            PREDICT_TIMEOUT,
+            sent=orjson.dumps(list(texts)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         _, mark, payload = done.stdout.partition(MARK)
         if done.returncode != 0 or not mark:
@@ -93,13 +103,38 @@ class RasaNlu:
             )
         return [Prediction(**item) for item in orjson.loads(payload)]
 
-    def _run(self, command: list[str], item: str, timeout: int, **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def _run(
+        self, command: list[str], item: str, timeout: int, sent: bytes = b"", **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run a child process to its end; it goes with whatever ends this work (`learning.stopping`, Ctrl-C)."""
+        deadline = time.monotonic() + timeout
+        # A file, not a pipe: communicating again after a timeout does not go on writing to one.
+        with tempfile.TemporaryFile() as file:
+            file.write(sent)
+            file.seek(0)
+            process = subprocess.Popen(command, cwd=self._root, env=_environment(os.environ), stdin=file, **options)
         try:
-            return subprocess.run(
-                command, cwd=self._root, env=_environment(os.environ), timeout=timeout, check=False, **options
-            )
-        except subprocess.TimeoutExpired as error:
-            raise TrainingError(f"took more than {timeout} s and was stopped", item, "look for what hangs") from error
+            while True:
+                try:
+                    out, err = process.communicate(timeout=LOOK)
+                    return subprocess.CompletedProcess(command, process.returncode, out or b"", err or b"")
+                except subprocess.TimeoutExpired:
+                    check_stop(item)
+                if time.monotonic() > deadline:
+                    raise TrainingError(f"took more than {timeout} s and was stopped", item, "look for what hangs")
+        except BaseException:
+            _end(process)
+            raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a child, which gets a moment to tidy up."""
+    process.terminate()
+    try:
+        process.communicate(timeout=TIDY_UP)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:

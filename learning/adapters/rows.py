@@ -44,7 +44,28 @@ def conversation_row(conversation: Conversation, failed: Sequence[FailedTurn]) -
         "reason": conversation.reason,
         "thumb": next((turn.thumbs for turn in reversed(conversation.turns) if turn.thumbs), 0),
         "csat": next((turn.csat for turn in reversed(conversation.turns) if turn.csat), None),
+        "signals": sorted({signal.kind for turn in failed for signal in turn.signals}),
         **vars(answer_counts(conversation)),
+        **described(conversation),
+    }
+
+
+def described(conversation: Conversation) -> dict[str, Any]:
+    """Return what a conversation's own turns say of it, as lists show it."""
+    turns = conversation.turns
+    frustration = [turn.frustration for turn in turns if turn.frustration is not None]
+    return {
+        "channel": turns[0].channel,
+        "model": next((turn.model for turn in reversed(turns) if turn.model), ""),
+        "lowest_confidence": min(turn.confidence for turn in turns),
+        "frustration": max(frustration, default=None),
+        "thumbs_up": sum(turn.thumbs > 0 for turn in turns),
+        "fallbacks": sum(turn.is_fallback for turn in turns),
+        "service_failures": sum(turn.failed_service is not None for turn in turns),
+        "escalated_at": conversation.escalated_at,
+        "agent_at": conversation.agent_at,
+        "intents": list(dict.fromkeys(turn.intent for turn in turns if turn.intent)),
+        "entries": list(dict.fromkeys(turn.overlay_entry for turn in turns if turn.overlay_entry)),
     }
 
 
@@ -87,6 +108,15 @@ def rating_rows(mined: Mined) -> list[dict[str, Any]]:
             "score": float(rating.good),
         }
         for rating in mined.ratings
+    ]
+
+
+def service_call_rows(mined: Mined) -> list[dict[str, Any]]:
+    """Return the rows of what back ends were asked in a conversation."""
+    talk = mined.conversation
+    return [
+        {"conversation_id": talk.conversation_id, "number": number, **asdict(call)}
+        for number, call in enumerate(talk.calls)
     ]
 
 

@@ -72,6 +72,82 @@ conversations = sa.Table(
     sa.Column("handoff_after", sa.Integer, nullable=False, server_default="0"),
     sa.Column("thumb", sa.Integer, nullable=False, server_default="0"),  # the last one: -1, 0 without any, 1
     sa.Column("csat", sa.Integer),  # the last mark, 1 to 5
+    # What lists show and metrics count. `place` is where it stands in every list: see `facets.place_of`.
+    sa.Column("place", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("channel", sa.String(64), nullable=False, server_default=""),  # of its first turn
+    sa.Column("model", sa.String(64), nullable=False, server_default=""),  # that answered last
+    sa.Column("lowest_confidence", sa.Float),
+    sa.Column("frustration", sa.Float),  # the highest
+    sa.Column("thumbs_up", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("fallbacks", sa.Integer, nullable=False, server_default="0"),  # turns
+    sa.Column("service_failures", sa.Integer, nullable=False, server_default="0"),  # turns
+    sa.Column("escalated_at", UtcTime),
+    sa.Column("agent_at", UtcTime),  # a person's first message
+    sa.Column("opening", sa.Text, nullable=False, server_default=""),  # its first message, redacted, cut
+    sa.Column("intents", Json, nullable=False, server_default="[]"),
+    sa.Column("signals", Json, nullable=False, server_default="[]"),
+    sa.Column("entries", Json, nullable=False, server_default="[]"),  # of the overlay that answered
+    sa.Column("again", sa.Boolean, nullable=False, server_default=sa.false()),  # its sender was back within a week
+    sa.Column("review", sa.String(8), nullable=False, server_default="new"),
+    # Whether its messages can be searched; those that were read again since cannot yet.
+    sa.Column("indexed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_conversations_place", "place", unique=True),
+    sa.Index("ix_conversations_indexed", "indexed", "place"),
+    sa.Index("ix_conversations_started", "started"),
+)
+# One row a conversation under its place: what customers said in it, redacted, in plain lower-case words, and what it
+# can be found by. On SQLite triggers keep the virtual table `conversation_search` (FTS5) in step, on PostgreSQL two
+# GIN indexes search it: see migration 0008.
+conversation_texts = sa.Table(
+    "conversation_texts",
+    metadata,
+    sa.Column("place", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("conversation_id", Id, nullable=False, unique=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("facets", sa.Text, nullable=False),
+)
+tags = sa.Table(
+    "tags",
+    metadata,
+    sa.Column("conversation_id", Id, primary_key=True),
+    sa.Column("tag", sa.String(80), primary_key=True, index=True),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+turn_annotations = sa.Table(
+    "annotations",
+    metadata,
+    sa.Column("annotation_id", Id, primary_key=True),
+    sa.Column("turn_id", Id, nullable=False, index=True),
+    sa.Column("conversation_id", Id, nullable=False, index=True),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("turn_at", UtcTime, nullable=False, index=True),
+    sa.Column("verdict", sa.String(8), nullable=False),
+    sa.Column("said", sa.String(255), nullable=False),
+    sa.Column("right", sa.String(255), nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("undone_at", UtcTime),
+)
+saved_filters = sa.Table(
+    "saved_filters",
+    metadata,
+    sa.Column("filter_id", Id, primary_key=True),
+    sa.Column("name", sa.String(80), nullable=False),
+    sa.Column("who", sa.String(255), nullable=False, index=True),
+    sa.Column("shared", sa.Boolean, nullable=False),
+    sa.Column("filter", Json, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+)
+draws = sa.Table(
+    "draws",
+    metadata,
+    sa.Column("draw_id", Id, primary_key=True),
+    sa.Column("who", sa.String(255), nullable=False, index=True),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("filter", Json, nullable=False),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("conversation_ids", Json, nullable=False),
 )
 exposures = sa.Table(
     "exposures",
@@ -132,6 +208,7 @@ agent_answers = sa.Table(
     sa.Column("sender", Id, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Column("recommended", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 label_use = sa.Table(
     "label_use",
@@ -140,6 +217,26 @@ label_use = sa.Table(
     sa.Column("first_at", UtcTime, nullable=False),
     sa.Column("last_at", UtcTime, nullable=False),
 )
+service_calls = sa.Table(
+    "service_calls",
+    metadata,
+    sa.Column("conversation_id", Id, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("service", sa.String(64), nullable=False),
+    sa.Column("operation", sa.String(64), nullable=False),
+    sa.Column("outcome", sa.String(16), nullable=False),
+    sa.Column("ms", sa.Float, nullable=False),
+)
+# What conversations add up to by the day (UTC) of their last message, and the days on which some have changed since:
+# triggers on `conversations` note those, whoever writes.
+metric_days = sa.Table(
+    "metric_days",
+    metadata,
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("channel", sa.String(64), primary_key=True),
+    sa.Column("figures", Json, nullable=False),
+)
+metric_dirty = sa.Table("metric_dirty", metadata, sa.Column("day", sa.String(10), primary_key=True))
 good_turns = sa.Table(
     "good_turns",
     metadata,
@@ -324,6 +421,36 @@ deployed_models = sa.Table(
     sa.Column("replaced", sa.String(255), nullable=False),
     sa.Column("rolled_back_at", UtcTime),
     sa.Column("taught", Json, nullable=False, server_default="[]"),
+    sa.Column("card", Json, nullable=False, server_default="{}"),
+)
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("who", sa.String(255), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+    sa.Column("asked", Json, nullable=False, server_default="{}"),
+    sa.Column("started", UtcTime),
+    sa.Column("finished", UtcTime),
+    sa.Column("worker", sa.String(255), nullable=False, server_default=""),
+    sa.Column("heartbeat", UtcTime),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("step", sa.String(32), nullable=False, server_default=""),
+    sa.Column("step_at", UtcTime),
+    sa.Column("timings", Json, nullable=False, server_default="[]"),
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
+    sa.Column("report", Json, nullable=False, server_default="{}"),
+    sa.Column("cancelled_by", sa.String(255), nullable=False, server_default=""),
+)
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("worker", sa.String(255), primary_key=True),
+    sa.Column("kinds", sa.String(255), nullable=False),
+    sa.Column("heartbeat", UtcTime, nullable=False),
 )
 audit = sa.Table(
     "audit",

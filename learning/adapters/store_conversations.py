@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
+from learning.adapters.conversation_index import (
+    corrected_again,
+    insert_conversations,
+    read_kept,
+    refresh,
+    turns_with,
+    with_kept,
+)
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, insert, set_meta
 from learning.adapters.rows import (
     agent_answer_rows,
@@ -19,16 +27,30 @@ from learning.adapters.rows import (
     failed_turn_row,
     label_uses,
     rating_rows,
+    service_call_rows,
 )
 from learning.errors import StoreError
-from learning.model import OFF, AgentAnswer, GoodTurn, LabelRatings, LabelUse, Mined, MinedSender, Outcome, Signal
+from learning.model import (
+    CORRECTED,
+    OFF,
+    AgentAnswer,
+    GoodTurn,
+    LabelRatings,
+    LabelUse,
+    Mined,
+    MinedSender,
+    Outcome,
+    Signal,
+)
 
 GOOD_TURNS_KEPT = 500  # enough to see one broken message in 500; replay must stay a matter of seconds
 NOT_STORED = "no longer in the tracker store"
 RESTARTED = "tracker_restarted"  # set once row ids have begun anew
 GONE = -1  # row of a conversation that the tracker store no longer has
 # Kinds that are found by looking over all conversations: reading one of them again does not take them back.
-OVERALL_KINDS = ("low_satisfaction",)
+OVERALL_KINDS = ("low_satisfaction", CORRECTED)
+TOLD = ("turn_id", "text", "recommended")  # of an agent's answer: what a draft is made from
+Told = tuple[Any, ...]  # values of these
 
 
 class ConversationTables:
@@ -115,21 +137,25 @@ class ConversationTables:
             if restarted:
                 connection.execute(sa.update(schema.conversations).values(first_row=GONE, last_row=GONE))
                 set_meta(connection, RESTARTED, "yes")
-            before, known, overall, outcomes = _delete_from(connection, senders)
             talks = [conversation_row(item.conversation, item.failed) for item in mined]
-            insert(connection, schema.conversations, talks)
+            kept_of_talks = read_kept(connection, [talk["conversation_id"] for talk in talks])
+            before, known, overall, outcomes, told = _delete_from(connection, senders)
             withheld = {one.turn_id for item in mined for one in item.exposures if one.arm == OFF}
             turns = [failed_turn_row(turn, before.get(turn.turn_id), turn.turn_id in withheld) for turn in failed]
             insert(connection, schema.failed_turns, turns)
-            _mark_changed(connection, before, outcomes, mined)
-            turn_ids = {turn.turn_id for turn in failed}
+            _mark_changed(connection, before, outcomes, told, mined)
+            corrected = corrected_again(mined, before, overall)
+            insert(connection, schema.failed_turns, corrected)
+            turn_ids = {*(turn.turn_id for turn in failed), *(row["turn_id"] for row in corrected)}
             kept = [row for row in overall if row["turn_id"] in turn_ids]
+            insert_conversations(connection, with_kept(talks, turns, corrected, kept), kept_of_talks)
             rows = [{"turn_id": turn_id, **asdict(signal)} for turn_id, signal in found]
             insert(connection, schema.signals, [*rows, *kept])
             insert(connection, schema.ratings, [row for item in mined for row in rating_rows(item)])
             answers = [row for item in mined for row in agent_answer_rows(item)]
             insert(connection, schema.agent_answers, answers)
             insert(connection, schema.exposures, [row for item in mined for row in exposure_rows(item)])
+            insert(connection, schema.service_calls, [row for item in mined for row in service_call_rows(item)])
             _note_use(connection, label_uses(mined))
             if good_turns:
                 _keep_sample(connection, good_turns)
@@ -147,7 +173,7 @@ class ConversationTables:
         """Return what human agents wrote about the failed turns of a gap, the oldest first."""
         answers, turns = schema.agent_answers, schema.failed_turns
         query = (
-            sa.select(answers.c.turn_id, answers.c.conversation_id, answers.c.sender, answers.c.text, answers.c.at)
+            sa.select(*(column for column in answers.c if column.key != "number"))
             .join(turns, turns.c.turn_id == answers.c.turn_id)
             .where(turns.c.gap_id == gap_id)
             .order_by(answers.c.at, answers.c.turn_id, answers.c.number)
@@ -234,6 +260,7 @@ class ConversationTables:
         )
         new = 0
         with self._database.write() as connection:
+            had = turns_with(connection, kind)
             wanted = bad.where(ratings.c.label.in_(sorted(found)))
             stale = sa.delete(signals).where(signals.c.kind == kind, signals.c.turn_id.notin_(wanted))
             connection.execute(stale)
@@ -243,6 +270,8 @@ class ConversationTables:
                 rows = bad.where(ratings.c.label == label, sa.not_(there)).add_columns(*values)
                 added = sa.insert(signals).from_select(["turn_id", "kind", "weight", "evidence"], rows)
                 new += connection.execute(added).rowcount
+            have = turns_with(connection, kind)
+            refresh(connection, {talk for turn_id, talk in (had | have) - (had & have)})
         return new
 
 
@@ -252,11 +281,11 @@ def _forgotten_until(connection: Connection) -> dict[str, float]:
 
 def _delete_from(
     connection: Connection, senders: Sequence[MinedSender]
-) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]], dict[str, str]]:
+) -> tuple[dict[str, Any], set[tuple[str, str]], list[dict[str, Any]], dict[str, str], set[Told]]:
     """Delete what is known of each sender from its row on.
 
-    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, their overall signals, and the
-    outcomes of its conversations.
+    Returns the rows of its failed turns by id, the (turn id, kind) of their signals, their overall signals, the
+    outcomes of its conversations, and what agents answered in them.
     """
     talks, turns, signals = schema.conversations, schema.failed_turns, schema.signals
     since = {sender.sender: sender.since_row for sender in senders}
@@ -270,7 +299,11 @@ def _delete_from(
     before: dict[str, Any] = {}
     known: set[tuple[str, str]] = set()
     overall: list[dict[str, Any]] = []
+    told: set[Told] = set()
     for chunk in chunks(stale):
+        answers = sa.select(*(schema.agent_answers.c[name] for name in TOLD))
+        answers = answers.where(schema.agent_answers.c.conversation_id.in_(chunk))
+        told |= {tuple(row) for row in connection.execute(answers)}
         query = sa.select(turns)
         rows = {row.turn_id: row for row in connection.execute(query.where(turns.c.conversation_id.in_(chunk)))}
         before.update(rows)
@@ -280,9 +313,10 @@ def _delete_from(
                 if row.kind in OVERALL_KINDS:
                     overall.append(dict(row._mapping))
             connection.execute(sa.delete(signals).where(signals.c.turn_id.in_(part)))
-        for table in (talks, turns, schema.ratings, schema.good_turns, schema.agent_answers, schema.exposures):
+        of_turns = (turns, schema.ratings, schema.good_turns, schema.agent_answers, schema.exposures)
+        for table in (talks, schema.service_calls, schema.conversation_texts, *of_turns):
             connection.execute(sa.delete(table).where(table.c.conversation_id.in_(chunk)))
-    return before, known, overall, outcomes
+    return before, known, overall, outcomes, told
 
 
 def _under_old_rows(connection: Connection, senders: Sequence[MinedSender]) -> set[str]:
@@ -303,9 +337,18 @@ def _under_old_rows(connection: Connection, senders: Sequence[MinedSender]) -> s
 
 
 def _mark_changed(
-    connection: Connection, before: Mapping[str, Any], outcomes: Mapping[str, str], mined: Sequence[Mined]
+    connection: Connection,
+    before: Mapping[str, Any],
+    outcomes: Mapping[str, str],
+    told: Set[Told],
+    mined: Sequence[Mined],
 ) -> None:
-    """Note the gaps whose figures change because a conversation was read again: a turn is gone, or it ended."""
+    """Note the gaps that change because a conversation was read again.
+
+    A turn is gone, the conversation ended, or an agent has answered or said that the bot should have.
+    """
+    now_told = {tuple(getattr(answer, name) for name in TOLD) for item in mined for answer in item.agent_answers}
+    answered = {turn_id for turn_id, *_ in told ^ now_told}
     weights = {turn.turn_id: turn.weight for item in mined for turn in item.failed}
     ended = {
         item.conversation.conversation_id
@@ -315,7 +358,7 @@ def _mark_changed(
     moved = {
         row.gap_id
         for turn_id, row in before.items()
-        if row.gap_id and (weights.get(turn_id) != row.weight or row.conversation_id in ended)
+        if row.gap_id and (weights.get(turn_id) != row.weight or row.conversation_id in ended or turn_id in answered)
     }
     for chunk in chunks(sorted(moved)):
         connection.execute(sa.update(schema.gaps).where(schema.gaps.c.gap_id.in_(chunk)).values(changed=True))

@@ -18,12 +18,13 @@ from learning.model import Erased, GapKind
 from learning.texts import words_of
 
 DESCRIBED = 200  # newest messages that name a gap
+# Rows that name a conversation, and neither a turn that failed nor its sender.
+OF_CONVERSATIONS = (schema.service_calls, schema.conversation_texts, schema.tags, schema.turn_annotations)
 PERSONAL = (
     *(schema.conversations, schema.failed_turns, schema.signals, schema.ratings, schema.good_turns),
-    *(schema.agent_answers, schema.exposures, schema.vectors),
+    *(schema.agent_answers, schema.exposures, schema.vectors, *OF_CONVERSATIONS),
     *(schema.gaps, schema.proposals, schema.decisions, schema.entries),
 )
-
 Describe = Callable[[Sequence[str]], str]  # messages of a gap -> its name
 
 
@@ -127,12 +128,13 @@ def _delete_rows(connection: Connection, sender: str) -> dict[str, int]:
         (schema.agent_answers, schema.agent_answers.c.sender == sender),
         (schema.exposures, schema.exposures.c.sender == sender),
         (good, good.c.conversation_id.in_(own_talks)),
+        *((table, table.c.conversation_id.in_(own_talks)) for table in OF_CONVERSATIONS),
         (turns, turns.c.sender == sender),
         (talks, talks.c.sender == sender),
     ):
         counts[table.name] = connection.execute(sa.delete(table).where(condition)).rowcount
     order = ("conversations", "failed_turns", "signals", "ratings", "good_turns", "agent_answers", "exposures")
-    return {name: counts[name] for name in order}
+    return {name: counts[name] for name in (*order, *(table.name for table in OF_CONVERSATIONS))}
 
 
 def _left_of(connection: Connection, gap_id: str, spoken: Sequence[str], describe: Describe) -> GapLeft:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from learning.adapters.endpoints import tracker_url as tracker_url  # found where the store is
 from learning.errors import TrackerStoreError
-from learning.events import LISTEN, SLOTS, read_event
+from learning.events import LISTEN, SLOTS, read_event, read_object
 from learning.model import Event, EventBatch
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,10 @@ ROWS_PER_QUERY = 400  # SQLite's parameter limit is 999 in old builds
 ROW = """
     SELECT id, sender_id, type_name, timestamp, action_name, CASE WHEN type_name <> 'action' THEN data END FROM events
 """
+RAW = sa.text("""
+    SELECT id, type_name, data FROM events WHERE sender_id = :sender AND id >= :first AND id <= :last
+    ORDER BY id LIMIT :limit
+""")
 WANTED = f"""
     (type_name IN ('user', 'bot', 'active_loop', '') OR type_name = 'action' AND action_name <> '{LISTEN}'
     OR type_name = 'slot' AND action_name IN ('{"', '".join(SLOTS)}'))
@@ -139,6 +143,16 @@ class SqlTrackerEvents:
                 (row.id, row.sender_id)
                 for row in self._rows(query, {"rows": list(rows[start : start + ROWS_PER_QUERY])})
             )
+        return found
+
+    def raw_events(self, sender_id: str, first: int, last: int, limit: int) -> list[tuple[int, str, Mapping[str, Any]]]:
+        """Return up to `limit` rows of a sender as they are stored: id, type and content; unreadable ones left out."""
+        found: list[tuple[int, str, Mapping[str, Any]]] = []
+        for row in self._rows(RAW, {"sender": sender_id, "first": first, "last": last, "limit": limit}):
+            try:
+                found.append((row.id, str(row.type_name), read_object(row.data)))
+            except (ValueError, RecursionError):
+                logger.warning("tracker store: event row %d is corrupt and is skipped", row.id)
         return found
 
     def _known_position(self, after_id: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from learning.model import Conversation, Finding, Rating
+from learning.model import Conversation, Finding, Rating, Turn
 from learning.ports import Encoder
 from learning.settings import SignalSettings
 from learning.signals import (
@@ -24,6 +24,7 @@ from learning.signals import (
     low_confidence,
     low_satisfaction,
     negative_feedback,
+    recommended,
     repeated_fallback,
     repeated_question,
     rephrase,
@@ -38,6 +39,12 @@ class Context:
 
     settings: SignalSettings
     encoder: Encoder
+    person_intents: Sequence[str] = ()
+    closing_intents: Sequence[str] = ()
+
+    def closes(self, turn: Turn) -> bool:
+        """Whether a turn only thanks or says goodbye: that may be worded like nothing else, and needs no answer."""
+        return turn.intent in self.closing_intents and turn.confidence >= self.settings.low_confidence
 
 
 Detector = Callable[[Conversation, SignalSettings], Iterator[Finding]]
@@ -62,8 +69,9 @@ PAIR_DETECTORS: dict[str, Pairs] = {
     "rephrase": rephrase.pairs,
     "repeated_question": repeated_question.pairs,
 }
+# `recommended.unexplained` looks at what the others have found, and comes last.
 # `low_satisfaction.weak_answers` looks at the ratings of all conversations, and is called by itself.
-KINDS = (*DETECTORS, *PAIR_DETECTORS, low_satisfaction.KIND)
+KINDS = (*DETECTORS, *PAIR_DETECTORS, recommended.KIND, low_satisfaction.KIND)
 
 
 def detect(conversations: Sequence[Conversation], context: Context) -> list[list[tuple[str, Finding]]]:
@@ -72,7 +80,12 @@ def detect(conversations: Sequence[Conversation], context: Context) -> list[list
     pairs: list[tuple[int, str, Pair]] = []
     for number, conversation in enumerate(conversations):
         found.append(
-            [(kind, finding) for kind, run in DETECTORS.items() for finding in run(conversation, context.settings)]
+            [
+                (kind, finding)
+                for kind, run in DETECTORS.items()
+                for finding in run(conversation, context.settings)
+                if kind != "unfamiliar" or not context.closes(finding.turn)
+            ]
         )
         if len(conversation.turns) > 1:
             pairs += [
@@ -86,6 +99,9 @@ def detect(conversations: Sequence[Conversation], context: Context) -> list[list
         if finding is not None and key not in taken:
             taken.add(key)
             found[number].append((kind, finding))
+    for conversation, findings in zip(conversations, found, strict=True):
+        marked = list(recommended.unexplained(conversation, findings, context.person_intents))
+        findings += [(recommended.KIND, finding) for finding in marked]
     return found
 
 

@@ -1,0 +1,144 @@
+"""What workers do, by the kind of the job: each task is a part of the loop, with the objects that it needs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from learning import pipeline
+from learning.alone import alone
+from learning.autonomy import CONSERVATIVE, AutonomyReport, decide_alone
+from learning.bootstrap import App
+from learning.errors import ReviewError
+from learning.jobs import MINE, MINE_JOBS, MODEL_JOBS, SWAP
+from learning.loop import Loop
+from learning.model import Job, JobKind, JobState, MiningReport
+from learning.model_card import from_plain, to_plain
+from learning.overrides import current
+from learning.pull_requests import try_sync
+from learning.retrain import RetrainReport, deploy_candidate
+from learning.retrain import retrain as run_retrain
+from learning.running_model import reconcile, roll_back_model
+from learning.topics import Topics
+from learning.working import Outcome, Task, Tell, Worker, worker_name
+
+RETRAINING = "retraining"
+ENDS = 30.0  # seconds that a worker may take to end: a swap that has begun is finished
+
+
+@contextmanager
+def workers(app: App, tell: Callable[[object], None] = lambda report: None) -> Iterator[None]:
+    """Do jobs in threads of this process within: one mines, one trains, so that neither waits for the other."""
+    stop = threading.Event()
+    tasks = tasks_of(app, tell)
+    threads = []
+    for name, kinds in (("mine", MINE_JOBS), ("model", MODEL_JOBS)):
+        mine = {kind: task for kind, task in tasks.items() if kind in kinds}
+        worker = Worker(app.loop, mine, stop, f"{worker_name()}:{name}")
+        threads.append(threading.Thread(target=worker.run, name=f"worker-{name}", daemon=True))
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(ENDS)
+
+
+def tasks_of(app: App, tell: Callable[[object], None] = lambda report: None) -> Mapping[JobKind, Task]:
+    """Return what is done for each kind of job; `tell` is given the report of each mining and each retraining.
+
+    Each job goes by the settings of its time: people change them in the hub while a worker runs on.
+    """
+
+    def mine(job: Job, say: Tell) -> Outcome:
+        report, autonomy = mine_all(app, say)
+        tell((report, autonomy))
+        said = f"{report.events} new events, {report.new_proposals} new proposals, {len(autonomy.releases)} live alone"
+        plain = {"events": report.events, "gaps": report.new_gaps, "proposals": report.new_proposals}
+        return Outcome(JobState.DONE, said, plain)
+
+    def retrain(job: Job, say: Tell) -> Outcome:
+        loop = current(app.loop, os.environ)
+        with alone(loop, RETRAINING):
+            report = run_retrain(loop, app.nlu, app.server, say, deploy=bool(job.asked.get("deploy", True)))
+        tell(report)
+        return retrained(app, report)
+
+    def deploy(job: Job, say: Tell) -> Outcome:
+        trained = app.loop.store.job(int(job.asked["job"]))
+        card = from_plain(trained.report.get("card", {}))
+        if card is None or not trained.report.get("candidate"):
+            raise ReviewError("left no model to deploy", f"job {trained.number}", "train again")
+        candidate = app.settings.path(trained.report["candidate"])
+        why = job.reason or "deployed by hand"
+        said = why if card.passed else f"against the gate ({card.reason}): {why}"
+        taught = trained.report.get("taught", ())
+        with alone(app.loop, RETRAINING):
+            loop = current(app.loop, os.environ)
+            model = deploy_candidate(loop, app.nlu, app.server, candidate, card, taught, job.who, said, say)
+        return Outcome(JobState.DONE, f"{model.name} runs", {"model": model.name})
+
+    def model_back(job: Job, say: Tell) -> Outcome:
+        say(SWAP, "loading the former model")
+        with alone(app.loop, RETRAINING):
+            done = roll_back_model(app.loop, app.server, job.asked.get("model"), job.who, job.reason)
+        said = f"{done.model} runs; {len(done.back)} entries are back in the overlay"
+        return Outcome(JobState.DONE, said, {"model": done.model})
+
+    return {
+        JobKind.MINE: mine,
+        JobKind.RETRAIN: retrain,
+        JobKind.DEPLOY: deploy,
+        JobKind.MODEL_BACK: model_back,
+    }
+
+
+def mine_all(app: App, say: Tell) -> tuple[MiningReport, AutonomyReport]:
+    """Mine, and do all that follows from it without a person."""
+    say(MINE, "reading conversations")
+    loop = current(app.loop, os.environ)
+    reconcile(loop, app.server)
+    report = pipeline.mine(loop, lambda batch: say(MINE, f"read up to event {batch.last_id}"))
+    pipeline.publish_waiting(loop)
+    autonomy = publish_alone(app, loop)
+    try_sync(loop)
+    return report, autonomy
+
+
+def publish_alone(app: App, loop: Loop) -> AutonomyReport:
+    """Publish what may go live without a person, and write it to the branch with whatever waits for that."""
+    done = decide_alone(loop, _topics(app, loop))
+    pipeline.try_branch(loop)
+    return done
+
+
+def _topics(app: App, loop: Loop) -> Topics | None:
+    """Return the topics that need a person, by the settings of the loop."""
+    settings = loop.settings.autonomy
+    if settings == app.settings.autonomy:
+        return app.topics  # learning to tell them takes seconds
+    return Topics(settings, loop.encoder) if settings.level != CONSERVATIVE else None
+
+
+def retrained(app: App, report: RetrainReport) -> Outcome:
+    """Return how a retraining ended, with what people need to decide about its model."""
+    candidate = str(_below(app.settings.root, report.candidate)) if report.candidate else ""
+    plain = {
+        "card": to_plain(report.card) if report.card else {},
+        "model": report.model.name if report.model else "",
+        "candidate": candidate,
+        "taught": report.taught,
+        "absorbed": [entry.entry_id for entry in report.absorbed],
+        "kept": [entry.entry_id for entry in report.kept],
+    }
+    state = JobState.DONE if report.comparison.passed else JobState.BLOCKED
+    return Outcome(state, report.comparison.reason, plain)
+
+
+def _below(root: Path, path: Path) -> Path:
+    return path.resolve().relative_to(root.resolve())
