@@ -1,0 +1,1 @@
+"""The desk: conversations that the assistant hands to a person, and what people answer in them."""
