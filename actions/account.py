@@ -7,7 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import texts
 from actions.base import Events, IncompleteTask, ShopAction, identity, report
-from actions.conversation import email, is_confirmed, task
+from actions.conversation import email, is_confirmed, request_key, task
 from actions.services.shop_api import Shop
 
 
@@ -39,7 +39,7 @@ class ResetPassword(ShopAction):
             raise IncompleteTask("reset_password: the email is missing; let the form ask for it")
         said = is_confirmed(tracker)
         if said:
-            await shop.reset_password(address)
+            await shop.reset_password(address, request_key(tracker, "reset_password"))
             dispatcher.utter_message(text=texts.RESET_SENT)
         else:
             dispatcher.utter_message(text=texts.NOT_DONE if said is False else texts.ASK_AGAIN)

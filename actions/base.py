@@ -15,6 +15,7 @@ from actions import texts
 from actions.conversation import (
     BACKEND_FAILURE,
     CHECK,
+    CHECK_LOCKED,
     CHECK_UNAVAILABLE,
     OFFER,
     PERSON,
@@ -24,6 +25,7 @@ from actions.conversation import (
     task,
     text_slot,
 )
+from actions.services.call_log import CallLog
 from actions.services.shop_api import (
     NotVerified,
     OrderUnknown,
@@ -58,12 +60,20 @@ class ShopAction(Action, ABC):
         """Do the work; errors of the shop may pass through."""
 
     async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        """Do the work, and tell which questions the shop was asked."""
+        log = CallLog()
+        events = await self.answer(dispatcher, tracker, log.around(self._connect()))
+        return [*events, *log.events()]
+
+    async def answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
         """Do the work, and answer for the shop when it fails."""
+        if tracker.get_slot(CHECK) == CHECK_LOCKED:
+            return [SlotSet(EMAIL, None)]  # proven by nothing, so it must not be taken for known later
         try:
             if tracker.get_slot(CHECK) == CHECK_UNAVAILABLE:
                 # The form has waited for the shop a moment ago; the customer needn't wait again.
                 raise ShopUnavailable("order_details", "The form couldn't reach the shop.", "Ask again later.")
-            return await self.act(dispatcher, tracker, self._connect())
+            return await self.act(dispatcher, tracker, shop)
         except ShopError as error:
             return explain(dispatcher, tracker, error)
 

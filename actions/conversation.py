@@ -19,7 +19,9 @@ BACKEND_FAILURE = "backend_failure"  # slot: the last operation that failed; rea
 CHECK = "check"  # slot: what the form found before asking to confirm
 CHECK_REFUSED = "refused"
 CHECK_UNAVAILABLE = "unavailable"
+CHECK_LOCKED = "locked"  # the shop hears no more guesses; the form has said so
 FALLBACK_INTENT = "nlu_fallback"
+CUSTOMER = "verified_customer"  # slot: {"id", "name", "email"}; see docs/webchat.md
 ANSWER = "answer"  # entity: the retrieval key that a button asks for
 CLARIFIES = "clarifies"  # metadata of "Did you mean ...?": the labels of its buttons, in order; mining reads it
 
@@ -27,7 +29,6 @@ ORDER_NUMBER = re.compile(r"#?(1\d) ?(\d{3})")
 EMAIL_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", re.ASCII)
 TICKET_REFERENCE = re.compile(r"\bT-?(\d{3,10})\b", re.IGNORECASE)
 LONGEST_BODY = 3_500  # the shop takes 4,000 characters; the rest is for the heading
-LAST_MESSAGES = 3  # enough for a person to see what it is about
 
 Event = Mapping[str, Any]
 
@@ -66,6 +67,13 @@ def email(tracker: Tracker) -> str | None:
     """The customer's email address."""
     value = text_slot(tracker, EMAIL)
     return clean_email(value) if value else None
+
+
+def verified_email(tracker: Tracker) -> str | None:
+    """The address of a customer whom the host page has vouched for; only the web chat sets this slot."""
+    customer = tracker.get_slot(CUSTOMER)
+    address = customer.get("email") if isinstance(customer, Mapping) else None
+    return clean_email(address) if address else None
 
 
 def task(tracker: Tracker) -> str | None:
@@ -134,11 +142,8 @@ def fallbacks_before(tracker: Tracker, action: str) -> int:
 
 def new_ticket(tracker: Tracker, topic: str, body: str) -> NewTicket:
     """A ticket about this conversation, with the same key however often this message is handled."""
-    message = tracker.latest_message.get("message_id") or latest_text(tracker)
-    turns = sum(1 for event in tracker.events if event.get("event") == "user")
-    seed = "\x1f".join((tracker.sender_id, str(message), str(turns), topic))
     return NewTicket(
-        key=hashlib.sha256(seed.encode()).hexdigest(),
+        key=request_key(tracker, topic),
         topic=topic,
         body=body[:LONGEST_BODY],
         email=email(tracker),
@@ -146,14 +151,44 @@ def new_ticket(tracker: Tracker, topic: str, body: str) -> NewTicket:
     )
 
 
-def last_messages(tracker: Tracker) -> str:
-    """The customer's last few messages, for the person who takes over."""
-    texts = [
-        str(event.get("text"))
-        for event in tracker.events
-        if event.get("event") == "user" and event.get("text") and not is_command(str(event["text"]))
-    ]
-    return "\n".join(texts[-LAST_MESSAGES:])
+def request_key(tracker: Tracker, what: str) -> str:
+    """The same key however often this message is handled, and another one for each message and each thing asked."""
+    message = tracker.latest_message.get("message_id") or latest_text(tracker)
+    turns = sum(1 for event in tracker.events if event.get("event") == "user")
+    seed = "\x1f".join((tracker.sender_id, str(message), str(turns), what))
+    return hashlib.sha256(seed.encode()).hexdigest()
+
+
+def this_turn_ran(tracker: Tracker) -> set[str]:
+    """The actions since the latest message."""
+    turns = _turns(tracker)
+    return {str(event.get("name")) for event in turns[0] if event.get("event") == "action"} if turns else set()
+
+
+def last_turn_ran(tracker: Tracker) -> set[str]:
+    """The actions of the turn just before the latest message."""
+    return {str(event.get("name")) for event in _previous_turn(tracker) if event.get("event") == "action"}
+
+
+def value_before(tracker: Tracker, slot: str) -> Any:
+    """What a slot held when the latest message came."""
+    value, before = None, None
+    for event in session_events(tracker):
+        if event.get("event") == "user":
+            before = value
+        elif event.get("event") == "slot" and event.get("name") == slot:
+            value = event.get("value")
+    return before
+
+
+def session_events(tracker: Tracker) -> list[Event]:
+    """The events of this session, the oldest first."""
+    events: list[Event] = []
+    for event in tracker.events:
+        if event.get("event") in ("session_started", "restart"):
+            events = []
+        events.append(event)
+    return events
 
 
 def _previous_turn(tracker: Tracker) -> list[Event]:
@@ -165,10 +200,8 @@ def _previous_turn(tracker: Tracker) -> list[Event]:
 def _turns(tracker: Tracker) -> list[list[Event]]:
     """This session's turns, the newest first; each begins with the customer's message."""
     turns: list[list[Event]] = []
-    for event in tracker.events:
-        if event.get("event") in ("session_started", "restart"):
-            turns = []
-        elif event.get("event") == "user":
+    for event in session_events(tracker):
+        if event.get("event") == "user":
             turns.append([event])
         elif turns:
             turns[-1].append(event)

@@ -5,28 +5,36 @@ from __future__ import annotations
 from typing import Any
 
 from rasa_sdk import Action, Tracker
-from rasa_sdk.events import SlotSet, UserUtteranceReverted
+from rasa_sdk.events import FollowupAction, SlotSet, UserUtteranceReverted
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import clarify, texts
-from actions.base import TALK_TO_PERSON, YES_NO, Events, ShopAction
+from actions import clarify, references, texts
+from actions.base import TALK_TO_PERSON, YES_NO, Connect, Events, ShopAction, explain
 from actions.conversation import (
     OFFER,
     PERSON,
     asked_back_before,
-    clean_order_number,
     fallbacks_before,
     was_offered,
 )
-from actions.services.shop_api import Shop
-from actions.tasks import ADDRESS, CONFIRMED, EMAIL, ISSUE, ORDER
-from actions.tickets import hand_over
+from actions.handover import NOT_UNDERSTOOD, can_come, hand_over, reason_of_offer
+from actions.handover import Connect as DeskConnect
+from actions.services.call_log import CallLog
+from actions.services.desk_client import desk_from_environment
+from actions.services.shop_api import Shop, ShopError
+from actions.services.shop_client import shop_from_environment
+from actions.tasks import ADDRESS, CONFIRMED, EMAIL, FORM, ISSUE, ORDER
 
 
 class Fallback(Action):
-    """Ask what was meant where two things are equally likely; else ask to rephrase, then offer a person."""
+    """Ask what was meant where two things are equally likely; else ask to rephrase, then bring or offer a person."""
 
     MOST_MISSES = 2  # misunderstandings in a row after which a further question would only annoy
+
+    def __init__(self, connect: Connect = shop_from_environment, desk: DeskConnect = desk_from_environment) -> None:
+        """Remember how to reach the shop and the desk; they are reached only when a person is needed."""
+        self._connect = connect
+        self._desk = desk
 
     def name(self) -> str:
         """Name this action as the domain does."""
@@ -46,7 +54,25 @@ class Fallback(Action):
         if misses == 0:
             dispatcher.utter_message(text=texts.REPHRASE)
             return []
+        if await can_come(self._desk):
+            log = CallLog()
+            events = await hand_over(dispatcher, tracker, log.around(self._connect()), NOT_UNDERSTOOD, "", self._desk)
+            return [*events, *log.events()]
+        # A ticket that nobody has asked for helps nobody: where no person is there, it is their choice.
         dispatcher.utter_message(text=texts.OFFER_PERSON, buttons=YES_NO)
+        return [SlotSet(OFFER, PERSON)]
+
+
+class OfferPerson(Action):
+    """Offer a person to a customer who is frustrated; the answer to what they wrote has come before it."""
+
+    def name(self) -> str:
+        """Name this action as the domain does."""
+        return "action_offer_person"
+
+    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        """Offer it; a yes to the very next question brings one."""
+        dispatcher.utter_message(text=texts.OFFER_FRUSTRATED, buttons=YES_NO)
         return [SlotSet(OFFER, PERSON)]
 
 
@@ -66,18 +92,23 @@ class DefaultFallback(Action):
 class Affirm(ShopAction):
     """Take a yes as the answer to what was offered, or ask what it is about."""
 
+    def __init__(self, connect: Connect = shop_from_environment, desk: DeskConnect = desk_from_environment) -> None:
+        """Remember how to reach the shop and the desk; they are reached only when the action runs."""
+        super().__init__(connect)
+        self._desk = desk
+
     def name(self) -> str:
         """Name this action as the domain does."""
         return "action_affirm"
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+    async def answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
         """Try the desk even when an earlier question to the shop failed."""
-        return await self.act(dispatcher, tracker, self._connect())
+        return await self.act(dispatcher, tracker, shop)
 
     async def act(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
         """Hand over if a person was offered."""
         if was_offered(tracker, PERSON):
-            return await hand_over(dispatcher, tracker, shop, "The customer accepted the offer of a person.")
+            return await hand_over(dispatcher, tracker, shop, reason_of_offer(tracker), "", self._desk)
         if tracker.active_loop_name is None:
             dispatcher.utter_message(text=texts.AFFIRM)
         return []
@@ -104,20 +135,39 @@ class Inform(ShopAction):
         """Name this action as the domain does."""
         return "action_inform"
 
+    async def answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
+        """Ask the shop even when it failed a form some time ago."""
+        try:
+            return await self.act(dispatcher, tracker, shop)
+        except ShopError as error:
+            return explain(dispatcher, tracker, error)
+
     async def act(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
-        """Say where the order is, or what is missing."""
-        given = [clean_order_number(value) for value in tracker.get_latest_entity_values(ORDER)]
-        numbers = list(dict.fromkeys(number for number in given if number))
-        if len(numbers) > 1:
-            dispatcher.utter_message(text=texts.ONE_NUMBER)
-        elif numbers:
-            order = await shop.order_status(numbers[0])
-            dispatcher.utter_message(text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None)
+        """Go on with the order that is meant, or say what is missing."""
+        unknown = references.no_order(tracker, asked_for_it=True)
+        if unknown:
+            dispatcher.utter_message(text=texts.unknown_order(unknown))
+            return [SlotSet(ORDER, None)]
+        other = references.means_other(tracker)
+        numbers = await references.others(tracker, shop) if other else references.meant(tracker)
+        if len(numbers) == 1:
+            return await self._go_on(dispatcher, tracker, shop, numbers[0])
+        if numbers or other:
+            text = texts.WHICH_ORDER if other else texts.ONE_NUMBER
+            dispatcher.utter_message(text=text, buttons=references.choices(tracker, numbers) or None)
         elif next(tracker.get_latest_entity_values(EMAIL), None):
             dispatcher.utter_message(text=texts.INFORM_EMAIL)
         else:
             dispatcher.utter_message(text=texts.INFORM_NOTHING)
         return []
+
+    async def _go_on(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop, number: str) -> Events:
+        """Do for this order what was just done for another; else say where it is."""
+        if references.can_repeat(tracker):
+            return [SlotSet(ORDER, number), FollowupAction(FORM)]
+        order = await shop.order_status(number)
+        dispatcher.utter_message(text=texts.order_status(order), buttons=TALK_TO_PERSON if order.late else None)
+        return [SlotSet(ORDER, number)]
 
 
 class NeverMind(Action):

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
-from rasa_sdk import Action, FormValidationAction, Tracker
+from rasa_sdk import FormValidationAction, Tracker
 from rasa_sdk.events import SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
-from actions import texts
-from actions.base import YES_NO, Connect, Events, explain
+from actions import references, texts
+from actions.base import Connect, Events, explain
 from actions.conversation import (
     CHECK,
+    CHECK_LOCKED,
     CHECK_REFUSED,
     CHECK_UNAVAILABLE,
     clean_email,
@@ -24,13 +24,18 @@ from actions.conversation import (
     order_number,
     task,
     text_slot,
+    this_turn_ran,
     told,
+    value_before,
+    verified_email,
 )
-from actions.services.shop_api import OrderDetails, ShopError, ShopUnavailable
+from actions.services.call_log import CallLog
+from actions.services.shop_api import NotVerified, OrderDetails, Refused, Shop, ShopError, ShopUnavailable
 from actions.services.shop_client import shop_from_environment
 from actions.tasks import ADDRESS, CONFIRMED, EMAIL, FORM, FREE_TEXT, ISSUE, ORDER, REFERENCE, TASKS
 
 REQUESTED = "requested_slot"
+INFORM = "action_inform"  # starts the form for another order, which it has found already
 TELLING_WORDS = 7  # "my lamp arrived with a big crack" tells what happened, "an item is missing" does not
 SHORTEST_ISSUE = 3  # characters; "no" or "?" helps nobody at the desk
 SHORTEST_ADDRESS = 8  # characters; the shortest real address has a street, a number and a town
@@ -54,10 +59,10 @@ class ValidateSupportForm(FormValidationAction):
         tracker: Tracker,
         domain: dict[str, Any],
     ) -> list[str]:
-        """The slots of the current task; none once the shop is known to be away."""
+        """The slots of the current task; none once the shop is known to be away, or to refuse to listen."""
         current = TASKS.get(task(tracker) or "")
         check = tracker.get_slot(CHECK)
-        if current is None or check == CHECK_UNAVAILABLE:
+        if current is None or check in (CHECK_UNAVAILABLE, CHECK_LOCKED):
             return []
         if check == CHECK_REFUSED:
             return [slot for slot in current.needs if slot not in (ADDRESS, CONFIRMED)]
@@ -68,6 +73,8 @@ class ValidateSupportForm(FormValidationAction):
     ) -> Events:
         """Start afresh or switch tasks if need be, then check each answer and the answers together."""
         answered = tracker.slots_to_validate()
+        log = CallLog()
+        shop = log.around(self._connect())
         events: Events = []
         if tracker.get_slot(REQUESTED) is None:
             events += _apply(tracker, _fresh_start(tracker))
@@ -78,8 +85,13 @@ class ValidateSupportForm(FormValidationAction):
             # What a fresh start has just cleared was the answer to an older question.
             if check and value is not None:
                 events += _apply(tracker, check(value, dispatcher, tracker, domain))
-        events += _apply(tracker, await self._verify(dispatcher, tracker))
-        return events
+        events += _apply(tracker, await self._other_order(dispatcher, tracker, shop))
+        events += _apply(tracker, _unsaid(tracker))
+        if answered or events:
+            # Any event, even of an unneeded question to the shop, would tell Rasa that the message was an answer: then
+            # no rule such as "never mind" could leave the form.
+            events += _apply(tracker, await self._verify(dispatcher, tracker, shop))
+        return [*events, *log.events()]
 
     def extract_ticket_reference(
         self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]
@@ -93,11 +105,11 @@ class ValidateSupportForm(FormValidationAction):
     ) -> dict[str, Any]:
         """Accept one number of the right shape."""
         # The slot keeps only the last of several numbers, so the message itself is looked at.
-        given = {clean_order_number(number) for number in tracker.get_latest_entity_values(ORDER)} - {None}
+        given = references.meant(tracker)
         if len(given) > 1:
             dispatcher.utter_message(text=texts.ONE_NUMBER)
             return {ORDER: None}
-        cleaned = clean_order_number(value)
+        cleaned = given[0] if given else clean_order_number(value)
         if cleaned is None:
             dispatcher.utter_message(text=texts.BAD_NUMBER)
         return {ORDER: cleaned}
@@ -135,7 +147,21 @@ class ValidateSupportForm(FormValidationAction):
         """Accept yes and no."""
         return {CONFIRMED: value if value in ("yes", "no") else None}
 
-    async def _verify(self, dispatcher: CollectingDispatcher, tracker: Tracker) -> dict[str, Any]:
+    async def _other_order(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> dict[str, Any]:
+        """Follow a customer who means another order than the last, or names one that cannot be."""
+        current, requested = TASKS.get(task(tracker) or ""), tracker.get_slot(REQUESTED)
+        if current is None or ORDER not in current.needs or requested in FREE_TEXT:
+            return {}
+        unknown = references.no_order(tracker, asked_for_it=requested in (ORDER, CONFIRMED))
+        if unknown:
+            dispatcher.utter_message(text=texts.unknown_order(unknown))
+            return {ORDER: None}
+        if not references.means_other(tracker) or INFORM in this_turn_ran(tracker):
+            return {}
+        found = await references.others(tracker, shop)
+        return {ORDER: found[0] if len(found) == 1 else None}
+
+    async def _verify(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> dict[str, Any]:
         """Check that number and address belong together, and that the order allows the task."""
         current = TASKS.get(task(tracker) or "")
         number, address = order_number(tracker), email(tracker)
@@ -144,78 +170,17 @@ class ValidateSupportForm(FormValidationAction):
         if text_slot(tracker, CONFIRMED):
             return {}  # checked before the question was asked, and again by the shop when it acts
         try:
-            order = await self._connect().order_details(number, address)
+            order, owner = await _details(shop, number, address, verified_email(tracker))
         except ShopUnavailable:
             return {CHECK: CHECK_UNAVAILABLE}  # the action at the end of the form says so
+        except Refused as error:
+            # Too many wrong guesses. Nothing is proven: the form must neither go on nor ask to confirm.
+            explain(dispatcher, tracker, error)
+            return {CHECK: CHECK_LOCKED}
         except ShopError as error:
             return {event["name"]: event["value"] for event in explain(dispatcher, tracker, error)}
-        return {} if _allows(order, current.name) else {CHECK: CHECK_REFUSED}
-
-
-class AskSlot(Action, ABC):
-    """Ask for one slot of the form, in words that fit the task."""
-
-    @property
-    @abstractmethod
-    def slot(self) -> str:
-        """The slot to ask for."""
-
-    def name(self) -> str:
-        """Name this action as the form expects it."""
-        return f"action_ask_{FORM}_{self.slot}"
-
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        """Ask; the first question of a task says what it is for."""
-        current = task(tracker)
-        first = intent(tracker) == current
-        dispatcher.utter_message(
-            text=texts.question(
-                self.slot,
-                current,
-                first,
-                number=order_number(tracker) or "",
-                email=email(tracker) or "",
-                address=text_slot(tracker, ADDRESS) or "",
-            ),
-            buttons=YES_NO if self.slot == CONFIRMED else None,
-        )
-        return []
-
-
-class AskOrderNumber(AskSlot):
-    """Ask for the order number."""
-
-    slot = ORDER
-
-
-class AskEmail(AskSlot):
-    """Ask for the email address."""
-
-    slot = EMAIL
-
-
-class AskIssue(AskSlot):
-    """Ask what happened."""
-
-    slot = ISSUE
-
-
-class AskNewAddress(AskSlot):
-    """Ask for the new address."""
-
-    slot = ADDRESS
-
-
-class AskTicketReference(AskSlot):
-    """Ask for the ticket reference."""
-
-    slot = REFERENCE
-
-
-class AskConfirmed(AskSlot):
-    """Ask for a yes before anything is changed."""
-
-    slot = CONFIRMED
+        found = {EMAIL: owner} if owner != address else {}
+        return found if _allows(order, current.name) else {**found, CHECK: CHECK_REFUSED}
 
 
 def _apply(tracker: Tracker, values: dict[str, Any]) -> Events:
@@ -234,7 +199,27 @@ def _fresh_start(tracker: Tracker) -> dict[str, Any]:
         and intent(tracker) == current.name
         and len(message.split()) >= TELLING_WORDS
     )
-    return {CHECK: None, CONFIRMED: None, ADDRESS: None, ISSUE: message if tells else None}
+    known = verified_email(tracker)
+    signed = {EMAIL: known} if known and not email(tracker) else {}
+    return {CHECK: None, CONFIRMED: None, ADDRESS: None, ISSUE: message if tells else None, **signed}
+
+
+def _unsaid(tracker: Tracker) -> dict[str, Any]:
+    """Take an answer back that was given about another order: "no, 10017" and "yes, 10017" confirm nothing yet."""
+    if tracker.get_slot(REQUESTED) != CONFIRMED:
+        return {}
+    changed = any(value_before(tracker, slot) != tracker.get_slot(slot) for slot in (ORDER, EMAIL))
+    return {CONFIRMED: None, CHECK: None} if changed else {}
+
+
+async def _details(shop: Shop, number: str, address: str, signed: str | None) -> tuple[OrderDetails, str]:
+    """The order with the address that opens it: the one given, or else the one the host page vouches for."""
+    try:
+        return await shop.order_details(number, address), address
+    except NotVerified:
+        if signed is None or signed == address:
+            raise
+        return await shop.order_details(number, signed), signed
 
 
 def _switch_task(tracker: Tracker, answered: dict[str, Any]) -> dict[str, Any]:

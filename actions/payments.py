@@ -7,6 +7,7 @@ from rasa_sdk.executor import CollectingDispatcher
 
 from actions import texts
 from actions.base import Events, ShopAction, identity, report
+from actions.conversation import request_key
 from actions.services.shop_api import Shop
 
 
@@ -33,6 +34,6 @@ class InvoiceRequest(ShopAction):
     async def act(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
         """Ask the shop to send it."""
         number, email = identity(tracker)
-        await shop.send_invoice(number, email)
+        await shop.send_invoice(number, email, request_key(tracker, "send_invoice"))
         dispatcher.utter_message(text=texts.INVOICE_SENT)
         return []

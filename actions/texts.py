@@ -35,13 +35,15 @@ REPHRASE = (
     "check refunds and store credit, reset passwords, and answer questions about delivery and payment."
 )
 OFFER_PERSON = "I still don't understand, sorry. Shall I pass you to a person from our team?"
+OFFER_FRUSTRATED = "I'm sorry, this is going badly. Shall I pass you to a person from our team?"
 DEFAULT = "Sorry, I lost the thread. Could you say that again?"
 AFFIRM = "Great! What can I do for you?"
 DENY = "All right. Is there anything else I can do for you?"
 INFORM_EMAIL = "Thanks, I have your email address. What would you like me to do with it?"
 INFORM_NOTHING = "I was looking for an order number of five digits, such as 10342, or an email address."
 BAD_NUMBER = "Order numbers have five digits, such as 10342. You'll find yours in the confirmation email."
-ONE_NUMBER = "You gave me several order numbers. Let's take one at a time."
+ONE_NUMBER = "You gave me several order numbers. Let's take one at a time: which first?"
+WHICH_ORDER = "Which order do you mean? Tell me its five digits, such as 10342."
 BAD_EMAIL = "That doesn't look like an email address to me."
 BAD_REFERENCE = "Ticket references look like T-48291307."
 TOO_SHORT = "Could you tell me a little more?"
@@ -101,7 +103,24 @@ TITLES = {
     "faq/gift_wrapping": "gift wrapping",
     "faq/product_care": "caring for a product",
     "faq/store_locations": "where our stores are",
+    "chitchat/how_are_you": "how I am",
+    "chitchat/joke": "hearing a joke",
+    "chitchat/insult": "telling me off",
+    "chitchat/language": "which languages I speak",
+    "chitchat/maker": "who I am",
+    "chitchat/praise": "saying something nice",
     "learned/about_learning": "how I learn from chats",
+}
+
+# Why a conversation goes to a person, in the ticket.
+REASONS = {
+    "asked": "The customer asked for a person",
+    "not_understood": "The assistant did not understand twice in a row",
+    "frustrated": "The customer is frustrated and accepted a person",
+    "excluded_topic": "A topic that people answer",
+    "service_failed": "A system behind the assistant failed",
+    "low_confidence": "The assistant was guessing too often",
+    "offered": "The customer accepted the offer of a person",
 }
 
 QUESTIONS = {
@@ -311,6 +330,27 @@ def handed_over(reference: str, has_email: bool) -> str:
         else "They answer Monday to Friday 8:00-20:00 and Saturday 9:00-16:00; please keep the reference."
     )
     return f"I've passed this to a person from our team. Your reference is {reference}. {how}"
+
+
+def handed_over_live(ahead: int, reference: str) -> str:
+    """Somebody comes into this chat; until then nobody should wonder about the silence."""
+    queue = "You're next." if ahead == 0 else f"{count(ahead, 'customer')} before you."
+    ticket = f" Your reference is {reference}." if reference else ""
+    return (
+        f"I'm passing you to a person from our team, right here in this chat. {queue}{ticket} "
+        "I'll keep quiet until they're done; whatever you write now, they will read."
+    )
+
+
+def promised(reference: str, due: str, opens: str) -> str:
+    """Nobody can come now; by when there will be an answer."""
+    why = f"Our team is back on {opens}." if opens else "Nobody from our team is free right now."
+    # Without a ticket the desk has it all the same.
+    ticket = f", with the reference {reference}" if reference else ""
+    return (
+        f"{why} I've passed this on{ticket}: they'll answer by {due}. "
+        "You'll find the answer in this chat. Until then I'm here, if there's anything else."
+    )
 
 
 def unknown_order(number: str) -> str:

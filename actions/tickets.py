@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-
 from rasa_sdk import Tracker
-from rasa_sdk.events import ActiveLoop, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 from actions import texts
-from actions.base import Events, ShopAction, open_case, report
-from actions.conversation import BACKEND_FAILURE, email, last_messages, task, text_slot
-from actions.services.shop_api import Shop, ShopError, ShopUnavailable
+from actions.base import Connect, Events, ShopAction, report
+from actions.conversation import text_slot
+from actions.handover import ASKED, ESCALATE, hand_over
+from actions.handover import Connect as DeskConnect
+from actions.services.desk_client import desk_from_environment
+from actions.services.shop_api import Shop
+from actions.services.shop_client import shop_from_environment
 from actions.tasks import REFERENCE
-
-logger = logging.getLogger(__name__)
 
 
 class CreateTicket(ShopAction):
@@ -44,38 +43,24 @@ class TicketStatus(ShopAction):
 
 
 class TalkToPerson(ShopAction):
-    """Hand the conversation to the service desk and say the reference."""
+    """Hand the conversation to a person."""
+
+    def __init__(self, connect: Connect = shop_from_environment, desk: DeskConnect = desk_from_environment) -> None:
+        """Remember how to reach the shop and the desk; they are reached only when the action runs."""
+        super().__init__(connect)
+        self._desk = desk
 
     def name(self) -> str:
         """Name this action as the domain does."""
         return "action_talk_to_person"
 
     async def act(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
-        """Open a ticket with the reason and the last messages."""
-        return await hand_over(dispatcher, tracker, shop, "The customer asked for a person.")
+        """Hand over, for the reason that the policy gives or because the customer asked."""
+        why = tracker.get_slot(ESCALATE)
+        why = why if isinstance(why, dict) else {}
+        reason, topic = str(why.get("reason") or ASKED), str(why.get("topic") or "")
+        return await hand_over(dispatcher, tracker, shop, reason, topic, self._desk)
 
-    async def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, object]) -> Events:
+    async def answer(self, dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop) -> Events:
         """Try the desk even when an earlier question to the shop failed."""
-        return await self.act(dispatcher, tracker, self._connect())
-
-
-async def hand_over(dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop, reason: str) -> Events:
-    """Open a ticket for a person; when even that fails, say how to reach one without the bot."""
-    about = f"Task: {task(tracker) or 'none'}."
-    try:
-        ticket = await open_case(shop, tracker, "talk_to_person", f"{reason} {about}\n{last_messages(tracker)}".strip())
-    except ShopError as error:
-        logger.warning("handover failed: conversation=%s operation=%s", tracker.sender_id, error.operation)
-        uncertain = isinstance(error, ShopUnavailable) and error.may_have_happened
-        dispatcher.utter_message(text=texts.DESK_UNCERTAIN if uncertain else texts.DESK_UNAVAILABLE)
-        # No new offer: promising a person who just couldn't be reached would go round in circles.
-        return [SlotSet(BACKEND_FAILURE, f"shop.{error.operation}"), *_leave_form(tracker)]
-    dispatcher.utter_message(text=texts.handed_over(ticket.reference, email(tracker) is not None))
-    return [SlotSet(REFERENCE, ticket.reference), *_leave_form(tracker)]
-
-
-def _leave_form(tracker: Tracker) -> Events:
-    """A form that went on asking would talk over the person."""
-    if tracker.active_loop_name is None:
-        return []
-    return [ActiveLoop(None), SlotSet("requested_slot", None)]
+        return await self.act(dispatcher, tracker, shop)

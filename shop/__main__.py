@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shop.app import Shop, create_app, utc_now
 from shop.database import DEFAULT_URL, open_database
+from shop.mailer import Mailer, MailServer
 from shop.seed import seed
 
 
@@ -26,18 +27,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The address may carry a password, so only the kind of error is printed.
         print(f"shop: the database can't be used ({type(error).__name__}); check --db or EVERGREEN_SHOP_DB")
         return 1
+    try:
+        mail = _mail_server()
+    except ValueError as error:
+        print(f"shop: {error}")
+        return 1
     print(f"shop: {'seeded a new' if fresh else 'using the existing'} database", flush=True)
     app = create_app(Shop(engine), token=os.environ.get("EVERGREEN_SHOP_TOKEN") or None)
+    if mail is not None:
+        Mailer(engine, mail, utc_now).start()
     # The API has no websockets, and uvicorn's newest code for them needs a newer package than Rasa allows.
     uvicorn.run(app, host=options.host, port=options.port, log_level="warning", ws="none")
     return 0
+
+
+def _mail_server() -> MailServer | None:
+    address = os.environ.get("EVERGREEN_SHOP_SMTP")
+    return MailServer.parse(address, os.environ.get("EVERGREEN_SHOP_MAIL_FROM")) if address else None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m shop",
         description="The reference shop: orders, accounts and tickets as a JSON API. "
-        "Set EVERGREEN_SHOP_TOKEN to ask callers for a bearer token.",
+        "Set EVERGREEN_SHOP_TOKEN to ask callers for a bearer token, and EVERGREEN_SHOP_SMTP "
+        "(smtp://user:password@host:587) to send mail, which otherwise stays in the table outbox.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8081, help="port to listen on (default: %(default)s)")

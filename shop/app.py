@@ -7,12 +7,13 @@ import json
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from importlib import resources
 from typing import Any
 
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 from sqlalchemy.engine import Connection, Engine
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,13 +23,32 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shop import store
-from shop.errors import BadRequest, Broken, MethodNotAllowed, NotAuthorized, NotFound, ShopProblem
-from shop.reading import given_email, needed_email, order_number, path_order_number, read_fields
+from shop.errors import (
+    BadRequest,
+    Broken,
+    Locked,
+    MethodNotAllowed,
+    NotAuthorized,
+    NotFound,
+    NotVerified,
+    ShopProblem,
+)
+from shop.guesses import Guesses
+from shop.reading import (
+    KEY_HINT,
+    given_email,
+    given_key,
+    needed_email,
+    order_number,
+    path_order_number,
+    read_fields,
+)
 
 logger = logging.getLogger(__name__)
 
 REFERENCE_DIGITS = 8  # digits are easy to say; eight make guessing pointless and never look like an order
 OPEN_PATHS = frozenset({"/healthz", "/openapi.json"})
+MIN_PASSWORD, MAX_PASSWORD = 10, 200  # characters
 MAX_TEXT = 4_000  # one long complaint, not a book
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,6 +77,8 @@ class Shop:
     now: Callable[[], datetime] = utc_now
     new_reference: Callable[[str], str] = random_reference
     new_code: Callable[[], str] = random_code
+    hasher: PasswordHasher = field(default_factory=PasswordHasher)
+    guesses: Guesses = field(default_factory=Guesses)
 
     def today(self) -> date:
         """The present day."""
@@ -69,7 +91,17 @@ class Shop:
             with self.engine.begin() as connection:
                 return work(connection)
 
-        return await run_in_threadpool(in_transaction)
+        try:
+            return await run_in_threadpool(in_transaction)
+        except NotVerified as error:
+            # What was refused was rolled back with its transaction; that somebody guessed must stay.
+            if error.guess is not None:
+                await run_in_threadpool(self._count_guess, *error.guess)
+            raise
+
+    def _count_guess(self, number: int, email: str) -> None:
+        with self.engine.begin() as connection:
+            store.note_wrong_guess(connection, number, email, self.now())
 
     async def healthz(self, request: Request) -> Response:
         """Say whether the database answers."""
@@ -86,7 +118,7 @@ class Shop:
         if email is None:
             order = await self.run(lambda connection: store.find_order(connection, number))
             return JSONResponse(order.public_json(self.today()))
-        order = await self.run(lambda connection: store.find_own_order(connection, number, email))
+        order = await self.run(lambda connection: store.find_own_order(connection, number, email, self.now()))
         return JSONResponse(order.full_json(self.today()))
 
     async def list_orders(self, request: Request) -> Response:
@@ -95,7 +127,7 @@ class Shop:
         email = needed_email(request)
 
         def work(connection: Connection) -> list[dict[str, Any]]:
-            proven = store.find_own_order(connection, number, email)
+            proven = store.find_own_order(connection, number, email, self.now())
             orders = store.orders_of_customer(connection, proven.customer_id)
             return [order.full_json(self.today()) for order in orders]
 
@@ -107,7 +139,7 @@ class Shop:
         email = fields.email()
 
         def work(connection: Connection) -> dict[str, Any]:
-            order = store.find_own_order(connection, number, email)
+            order = store.find_own_order(connection, number, email, self.now())
             return store.cancel(connection, order, self.now()).full_json(self.today())
 
         return JSONResponse(await self.run(work))
@@ -118,7 +150,7 @@ class Shop:
         email, address = fields.email(), fields.text("address", 300)
 
         def work(connection: Connection) -> dict[str, Any]:
-            order = store.find_own_order(connection, number, email)
+            order = store.find_own_order(connection, number, email, self.now())
             return store.change_address(connection, order, address).full_json(self.today())
 
         return JSONResponse(await self.run(work))
@@ -129,7 +161,7 @@ class Shop:
         email, reason = fields.email(), fields.optional_text("reason", 500) or "not given"
 
         def work(connection: Connection) -> tuple[dict[str, Any], bool]:
-            order = store.find_own_order(connection, number, email)
+            order = store.find_own_order(connection, number, email, self.now())
             reference = self.new_reference("R-")
             made, new = store.request_return(connection, order, reason, reference, self.now())
             return made.as_json(), new
@@ -142,7 +174,7 @@ class Shop:
         number, email = path_order_number(request), needed_email(request)
 
         def work(connection: Connection) -> dict[str, Any]:
-            order = store.find_own_order(connection, number, email)
+            order = store.find_own_order(connection, number, email, self.now())
             return store.refund_of(connection, order).as_json()
 
         return JSONResponse(await self.run(work))
@@ -150,11 +182,12 @@ class Shop:
     async def send_invoice(self, request: Request) -> Response:
         """Mail the invoice to the order's own address."""
         number, fields = path_order_number(request), await read_fields(request)
-        email = fields.email()
+        email, key = fields.email(), given_key(request)
 
         def work(connection: Connection) -> None:
-            order = store.find_own_order(connection, number, email)
-            store.send_invoice(connection, order, self.now())
+            order = store.find_own_order(connection, number, email, self.now())
+            if store.once(connection, key, f"invoice {number}", self.now()):
+                store.send_invoice(connection, order, self.now())
 
         await self.run(work)
         return JSONResponse({"status": "accepted"}, status_code=202)
@@ -165,27 +198,45 @@ class Shop:
         email = needed_email(request)
 
         def work(connection: Connection) -> dict[str, Any]:
-            order = store.find_own_order(connection, number, email)
+            order = store.find_own_order(connection, number, email, self.now())
             return {"balance": store.balance_of(connection, order.customer_id).as_json()}
 
         return JSONResponse(await self.run(work))
 
     async def reset_password(self, request: Request) -> Response:
         """Mail a reset code; the answer is the same whether or not there is an account."""
-        email = (await read_fields(request)).email()
+        email, key = (await read_fields(request)).email(), given_key(request)
         code = self.new_code()
-        await self.run(lambda connection: store.request_password_reset(connection, email, code, self.now()))
+
+        def work(connection: Connection) -> None:
+            if store.once(connection, key, "password reset", self.now()):
+                store.request_password_reset(connection, email, code, self.now())
+
+        await self.run(work)
         return JSONResponse({"status": "accepted"}, status_code=202)
+
+    async def redeem_reset(self, request: Request) -> Response:
+        """Set a new password with a mailed code."""
+        fields = await read_fields(request)
+        email, code, password = fields.email(), fields.text("code", 20), fields.text("password", MAX_PASSWORD)
+        if len(password) < MIN_PASSWORD:
+            raise BadRequest(f"The password has fewer than {MIN_PASSWORD} characters.", "Choose a longer one.")
+        wait = self.guesses.wait(email, self.now())
+        if wait:
+            raise Locked("There were too many wrong codes.", f"Try again in {wait} minutes, or ask for a new code.")
+        hashed = await run_in_threadpool(self.hasher.hash, password)
+        done = await self.run(lambda connection: store.redeem_reset(connection, email, code, hashed, self.now()))
+        if not done:
+            self.guesses.note(email, self.now())
+            raise NotVerified("That code isn't good, or not any more.", "Ask for a new one.")
+        return JSONResponse({"status": "accepted"})
 
     async def open_ticket(self, request: Request) -> Response:
         """Open a ticket once per idempotency key."""
         fields = await read_fields(request)
-        key = request.headers.get("idempotency-key", "")
-        if not 8 <= len(key) <= 100:
-            raise BadRequest(
-                "The header Idempotency-Key is missing or not 8 to 100 characters long.",
-                "Send the same key again only to repeat the same request.",
-            )
+        key = given_key(request)
+        if not key:
+            raise BadRequest("The header Idempotency-Key is missing.", KEY_HINT)
         topic, body = fields.text("topic", 40), fields.text("body", MAX_TEXT)
         email, number = fields.optional_email(), fields.optional_order_number()
 
@@ -228,6 +279,7 @@ def routes(shop: Shop) -> list[tuple[str, str, Handler]]:
         ("POST", "/api/v1/orders/{number}/invoice", shop.send_invoice),
         ("GET", "/api/v1/account/balance", shop.get_balance),
         ("POST", "/api/v1/password-resets", shop.reset_password),
+        ("POST", "/api/v1/password-resets/redeem", shop.redeem_reset),
         ("POST", "/api/v1/tickets", shop.open_ticket),
         ("GET", "/api/v1/tickets/{reference}", shop.get_ticket),
     ]

@@ -37,6 +37,11 @@ class NotVerified(ShopProblem):
     status = 403
     code = "not_verified"
 
+    def __init__(self, message: str, next_step: str, guess: tuple[int, str] | None = None) -> None:
+        """Say too which order and address were tried, so that guesses can be counted."""
+        super().__init__(message, next_step)
+        self.guess = guess
+
 
 class NotFound(ShopProblem):
     """There is no such order, ticket or page."""
@@ -64,6 +69,13 @@ class TooLarge(ShopProblem):
 
     status = 413
     code = "too_large"
+
+
+class Locked(ShopProblem):
+    """Too many wrong guesses: nobody gets an answer for a while, not even who is right."""
+
+    status = 423
+    code = "locked"
 
 
 class Broken(ShopProblem):

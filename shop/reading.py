@@ -13,6 +13,7 @@ from shop.errors import BadRequest, TooLarge
 
 MAX_BODY_BYTES = 16_384  # a ticket is the longest thing a customer sends
 MAX_EMAIL = 254  # the longest address that mail servers accept
+KEY_HINT = "Send the same key again only to repeat the same request."
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -94,6 +95,14 @@ def needed_email(request: Request) -> str:
     if email is None:
         raise BadRequest("The email address is missing.", "Send it as the header X-Customer-Email.")
     return email
+
+
+def given_key(request: Request) -> str:
+    """The key by which a repeated request is known, empty if there is none."""
+    key = request.headers.get("idempotency-key", "")
+    if key and not 8 <= len(key) <= 100:
+        raise BadRequest("The header Idempotency-Key is not 8 to 100 characters long.", KEY_HINT)
+    return key
 
 
 def _checked_email(value: str) -> str:

@@ -12,21 +12,27 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from shop.errors import Conflict, NotFound, NotVerified
+from shop.errors import Conflict, Locked, NotFound, NotVerified
 from shop.model import Item, Money, Order, Refund, ReturnRequest, Ticket
 from shop.tables import (
     balances,
     customers,
+    done_requests,
     order_items,
     orders,
     outbox,
     password_resets,
+    passwords,
     refunds,
     return_requests,
     tickets,
+    wrong_guesses,
 )
 
 RESET_CODE_LIFE = timedelta(minutes=30)  # long enough to find the mail, short enough to be useless later
+RESETS_AT_ONCE = 3  # codes that are good at the same time: nobody's mailbox is flooded
+MOST_GUESSES = 5  # wrong email addresses for one order, or orders for one address; a customer has one or two
+GUESSES_COUNT = timedelta(minutes=15)
 
 
 def find_order(connection: Connection, number: int) -> Order:
@@ -37,15 +43,52 @@ def find_order(connection: Connection, number: int) -> Order:
     return found[0]
 
 
-def find_own_order(connection: Connection, number: int, email: str) -> Order:
-    """The order of that number, provided that the email address is its customer's."""
+def find_own_order(connection: Connection, number: int, email: str, now: datetime) -> Order:
+    """The order of that number, provided that the email address is its customer's.
+
+    After `MOST_GUESSES` wrong ones the order is locked for everybody, and so is an address that was tried on as many
+    orders: an answer would tell who guessed right.
+    """
     order = find_order(connection, number)
-    if not hmac.compare_digest(order.email.encode(), email.strip().lower().encode()):
+    tried = email.strip().lower()
+    for about, what in (
+        (wrong_guesses.c.order_number == number, f"wrong email addresses for order {number}"),
+        (wrong_guesses.c.email_sha256 == _sha256(tried), "orders that don't belong to that email address"),
+    ):
+        recent = sa.select(sa.func.count()).where(about, wrong_guesses.c.at > now - GUESSES_COUNT)
+        if (connection.execute(recent).scalar() or 0) >= MOST_GUESSES:
+            raise Locked(
+                f"There were too many {what}.",
+                f"Try again in {GUESSES_COUNT.seconds // 60} minutes, or talk to a person.",
+            )
+    if not hmac.compare_digest(order.email.encode(), tried.encode()):
         raise NotVerified(
             f"That email address doesn't belong to order {number}.",
             "Use the address that the order confirmation was sent to.",
+            (number, tried),
         )
     return order
+
+
+def note_wrong_guess(connection: Connection, number: int, email: str, now: datetime) -> None:
+    """Count a guess; those that count no more are dropped."""
+    connection.execute(wrong_guesses.delete().where(wrong_guesses.c.at <= now - GUESSES_COUNT))
+    connection.execute(wrong_guesses.insert().values(order_number=number, email_sha256=_sha256(email), at=now))
+
+
+def once(connection: Connection, key: str, what: str, now: datetime) -> bool:
+    """Whether something may be done that must be done only once for a key; without a key it always may."""
+    if not key:
+        return True
+    where = sa.and_(done_requests.c.key == key, done_requests.c.what == what)
+    if connection.execute(sa.select(done_requests.c.key).where(where)).one_or_none():
+        return False
+    try:
+        with connection.begin_nested():
+            connection.execute(done_requests.insert().values(key=key, what=what, at=now))
+    except IntegrityError:  # a retry overtook its first attempt
+        return False
+    return True
 
 
 def orders_of_customer(connection: Connection, customer_id: int) -> list[Order]:
@@ -171,14 +214,33 @@ def request_password_reset(connection: Connection, email: str, code: str, now: d
     row = connection.execute(sa.select(customers.c.id).where(customers.c.email == recipient)).one_or_none()
     if row is None:
         return
+    good = sa.select(sa.func.count()).where(password_resets.c.customer_id == row.id, password_resets.c.expires_at > now)
+    if (connection.execute(good).scalar() or 0) >= RESETS_AT_ONCE:
+        return
     connection.execute(
         password_resets.insert().values(
             customer_id=row.id,
-            code_sha256=hashlib.sha256(code.encode()).hexdigest(),
+            code_sha256=_sha256(code),
             expires_at=now + RESET_CODE_LIFE,
         )
     )
     _mail(connection, "password_reset", recipient, f"Your reset code: {code}", now)
+
+
+def redeem_reset(connection: Connection, email: str, code: str, password_hash: str, now: datetime) -> bool:
+    """Set a new password if the code is good; it and all others of the customer are then used up."""
+    row = connection.execute(sa.select(customers.c.id).where(customers.c.email == email)).one_or_none()
+    if row is None:
+        return False
+    given = _sha256(code)
+    of_customer = password_resets.c.customer_id == row.id
+    query = sa.select(password_resets.c.code_sha256).where(of_customer, password_resets.c.expires_at > now)
+    if not any(hmac.compare_digest(one.code_sha256, given) for one in connection.execute(query)):
+        return False
+    connection.execute(password_resets.delete().where(of_customer))
+    connection.execute(passwords.delete().where(passwords.c.customer_id == row.id))
+    connection.execute(passwords.insert().values(customer_id=row.id, hash=password_hash))
+    return True
 
 
 def open_ticket(
@@ -274,6 +336,10 @@ def _items(connection: Connection, numbers: Sequence[int]) -> Sequence[Any]:
 
 def _mail(connection: Connection, kind: str, recipient: str, body: str, now: datetime) -> None:
     connection.execute(outbox.insert().values(kind=kind, recipient=recipient, body=body, created_at=now))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _utc(moment: datetime) -> datetime:

@@ -94,7 +94,7 @@ password_resets = sa.Table(
     sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
 )
 
-# Mail that a real shop would send; kept in a table so that nothing leaves the machine.
+# Mail to customers. It leaves the machine only where EVERGREEN_SHOP_SMTP names a mail server.
 outbox = sa.Table(
     "outbox",
     metadata,
@@ -103,4 +103,40 @@ outbox = sa.Table(
     sa.Column("recipient", sa.String(254), nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+)
+
+# What became of a mail; none until the first try. A table of its own, so that older databases need no change.
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("outbox_id", sa.ForeignKey("outbox.id"), primary_key=True, autoincrement=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("sent_at", sa.DateTime(timezone=True)),
+)
+
+# Keys of requests that were carried out and must not be carried out again.
+done_requests = sa.Table(
+    "done_requests",
+    metadata,
+    sa.Column("key", sa.String(100), primary_key=True),
+    sa.Column("what", sa.String(60), primary_key=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+
+# Order numbers and email addresses that did not belong together: whoever guesses one or the other is stopped.
+wrong_guesses = sa.Table(
+    "wrong_guesses",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("order_number", sa.Integer, nullable=False, index=True),
+    sa.Column("email_sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+)
+
+passwords = sa.Table(
+    "passwords",
+    metadata,
+    sa.Column("customer_id", sa.ForeignKey("customers.id"), primary_key=True),
+    sa.Column("hash", sa.String(200), nullable=False),
 )

@@ -148,13 +148,13 @@ class Shop(Protocol):
     async def refund(self, number: str, email: str) -> Refund:
         """How far the refund of an order is."""
 
-    async def send_invoice(self, number: str, email: str) -> None:
+    async def send_invoice(self, number: str, email: str, key: str) -> None:
         """Mail the invoice to the order's own address."""
 
     async def balance(self, number: str, email: str) -> Money:
         """The customer's store credit."""
 
-    async def reset_password(self, email: str) -> None:
+    async def reset_password(self, email: str, key: str) -> None:
         """Mail a reset code, if there is such an account."""
 
     async def open_ticket(self, ticket: NewTicket) -> Ticket:

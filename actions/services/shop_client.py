@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from actions.services.breaker import CircuitBreaker
+from actions.services.cache import ShortCache
 from actions.services.shop_api import (
     Money,
     NewTicket,
@@ -25,12 +27,14 @@ from actions.services.shop_api import (
     Refused,
     ReturnRequest,
     Shop,
+    ShopError,
     ShopUnavailable,
     Ticket,
     TicketUnknown,
 )
 
 DEFAULT_URL = "http://127.0.0.1:8081"
+KEY = "Idempotency-Key"  # the shop does the same thing once for each key
 TRY_AGAIN = "Check that the shop runs and that EVERGREEN_SHOP_URL points at it."
 
 Record = TypeVar("Record")
@@ -56,8 +60,12 @@ class ShopClient:
         token: str | None = None,
         patience: Patience | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        breaker: CircuitBreaker | None = None,
+        cache: ShortCache | None = None,
     ) -> None:
         """Remember where the shop is; nothing is opened before the first question."""
+        self._breaker = breaker or CircuitBreaker()
+        self._cache = cache or ShortCache()
         self._url = url
         self._token = token
         self._patience = patience or Patience()
@@ -97,29 +105,31 @@ class ShopClient:
         """How far the refund of an order is."""
         return await self._ask("refund", "GET", f"/orders/{number}/refund", _refund, email=email)
 
-    async def send_invoice(self, number: str, email: str) -> None:
-        """Mail the invoice; not repeated, or the customer could get two."""
-        path = f"/orders/{number}/invoice"
-        await self._ask("send_invoice", "POST", path, _accepted, body={"email": email})
+    async def send_invoice(self, number: str, email: str, key: str) -> None:
+        """Mail the invoice; the key makes repeating safe."""
+        path, headers = f"/orders/{number}/invoice", {KEY: key}
+        await self._ask("send_invoice", "POST", path, _accepted, body={"email": email}, headers=headers, repeat=True)
 
     async def balance(self, number: str, email: str) -> Money:
         """The customer's store credit."""
         path = f"/account/balance?order_number={number}"
         return await self._ask("balance", "GET", path, _balance, email=email)
 
-    async def reset_password(self, email: str) -> None:
-        """Mail a reset code; not repeated, or the first code of two would confuse."""
-        await self._ask("reset_password", "POST", "/password-resets", _accepted, body={"email": email})
+    async def reset_password(self, email: str, key: str) -> None:
+        """Mail a reset code; the key makes repeating safe, or the first code of two would confuse."""
+        path, headers = "/password-resets", {KEY: key}
+        await self._ask("reset_password", "POST", path, _accepted, body={"email": email}, headers=headers, repeat=True)
 
     async def open_ticket(self, ticket: NewTicket) -> Ticket:
         """Open a case; the key makes repeating safe."""
         body = {
             "topic": ticket.topic,
-            "body": ticket.body,
+            # Half of a character that needs two cannot be sent: it must not keep anybody from a person.
+            "body": ticket.body.encode("utf-8", "replace").decode(),
             "email": ticket.email,
             "order_number": int(ticket.order_number) if ticket.order_number else None,
         }
-        headers = {"Idempotency-Key": ticket.key}
+        headers = {KEY: ticket.key}
         return await self._ask("open_ticket", "POST", "/tickets", _ticket, body=body, headers=headers, repeat=True)
 
     async def ticket(self, reference: str) -> Ticket:
@@ -144,16 +154,46 @@ class ShopClient:
         headers: Mapping[str, str] | None = None,
         repeat: bool = False,
     ) -> Record:
+        is_read = method == "GET"
+        if is_read and (kept := self._cache.get((path, email))) is not None:
+            return cast(Record, kept)
+        answer = await self._ask_now(operation, method, path, read, email, body, headers, repeat or is_read)
+        if is_read:
+            self._cache.put((path, email), answer)
+        return answer
+
+    async def _ask_now(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        read: Callable[[Any], Record],
+        email: str | None,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+        repeat: bool,
+    ) -> Record:
+        if method != "GET":
+            self._cache.clear()  # whatever becomes of it: what was read before may be true no more
+        if not self._breaker.lets_pass():
+            raise ShopUnavailable(operation, "It has failed so often that it is left alone for a moment.", TRY_AGAIN)
         all_headers = dict(headers or {})
         if email:
             all_headers["X-Customer-Email"] = email
         sending = _Sending()
         try:
             response = await asyncio.wait_for(
-                self._send(sending, method, path, body, all_headers, repeat or method == "GET"),
+                self._send(sending, method, path, body, all_headers, repeat),
                 timeout=self._patience.total_seconds,
             )
-        except (httpx.HTTPError, asyncio.TimeoutError, _Overloaded, UnicodeEncodeError) as error:
+        except UnicodeEncodeError:
+            # Our own request, which never got out: it says nothing about the shop.
+            self._breaker.gave_up()
+            raise ShopUnavailable(
+                operation, "The request cannot be written.", "Look at what the customer gave."
+            ) from None
+        except (httpx.HTTPError, asyncio.TimeoutError, _Overloaded) as error:
+            self._breaker.failed()
             # Only the kind of error is kept: its text can hold the address with a customer's data.
             raise ShopUnavailable(
                 operation,
@@ -161,7 +201,19 @@ class ShopClient:
                 TRY_AGAIN,
                 may_have_happened=method != "GET" and sending.may_have_arrived,
             ) from None
-        return _read_answer(operation, response, read, changes=method != "GET")
+        except BaseException:
+            self._breaker.failed()  # a run that was cancelled has shown nothing good, and must not keep the trial
+            raise
+        try:
+            answer = _read_answer(operation, response, read, changes=method != "GET")
+        except ShopUnavailable:
+            self._breaker.failed()
+            raise
+        except ShopError:
+            self._breaker.succeeded()  # a no is an answer
+            raise
+        self._breaker.succeeded()
+        return answer
 
     async def _send(
         self,
@@ -247,7 +299,7 @@ def _read_answer(operation: str, response: httpx.Response, read: Callable[[Any],
         raise unknown(operation, message, next_step)
     if response.status_code == 403:
         raise NotVerified(operation, message, next_step)
-    if response.status_code in (400, 409, 413):
+    if response.status_code in (400, 409, 413, 423):
         raise Refused(operation, message, next_step)
     # 401 and anything unforeseen is our own mistake, which the customer can't mend.
     raise ShopUnavailable(operation, message, next_step)
