@@ -64,6 +64,16 @@ def rate_limited(retry_after_s: int) -> ChatError:
     )
 
 
+def too_many_streams() -> ChatError:
+    """Return the answer to more open pages of one conversation than a person has, or than the server can hold."""
+    return ChatError(429, "too_many_streams", "This chat is open in too many places. Please close some of them.", 30)
+
+
+def identity_refused() -> ChatError:
+    """Return the one answer to every identity token that proves nothing; the log says why."""
+    return ChatError(401, "identity_refused", "We could not confirm who you are. Please reload the page.")
+
+
 def choice_not_offered() -> ChatError:
     """Return the answer to a quick reply that this conversation was never offered."""
     return ChatError(409, "choice_not_offered", "That choice is no longer available. Please type it instead.")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from dataclasses import dataclass, field
 
 from webchat.errors import bad_request, message_too_long
 
+HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 WINDOW_S = 60.0  # limits are given per minute
 
 
@@ -15,10 +17,15 @@ def checked_text(value: object, limit: int, what: str) -> str:
     """Return text without surrounding blanks, or refuse what is empty, too long or no text."""
     if not isinstance(value, str) or not value.strip():
         raise bad_request(f"{what} is empty")
-    text = value.strip()
+    text = sendable(value.strip())
     if len(text) > limit:
         raise message_too_long(len(text), limit)
     return text
+
+
+def sendable(text: str) -> str:
+    """Return text that every store and service takes: half of a character that needs two is no text."""
+    return HALF_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def without_command(text: str) -> str:

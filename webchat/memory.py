@@ -12,6 +12,7 @@ from webchat.transcript import ChatMessage
 
 Answers = list[ChatMessage]
 
+STREAMS_PER_MINUTE = 60  # six pages that lose their connection every six seconds
 KEPT_ANSWERS = 50  # a page repeats only its latest messages
 KEPT_CONVERSATIONS = 10_000  # about 20 MB; the tracker store knows the others
 
@@ -22,6 +23,7 @@ class OpenConversation:
 
     messages: RateLimit
     feedback: RateLimit
+    streams: RateLimit = field(default_factory=lambda: RateLimit(STREAMS_PER_MINUTE))
     # True while the store may hold messages unknown to this process: after a start or a failure.
     ask_store: bool = True
     _work: OrderedDict[str, asyncio.Task[Answers]] = field(default_factory=OrderedDict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,25 @@ from webchat.settings import WebchatSettings
 WEBCHAT_DIRECTORY = Path(__file__).resolve().parent
 
 # Only these can be served: a request path never reaches the file system.
+SCRIPT, SHEET = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
 STATIC_FILES: Mapping[str, str] = {
-    "chat.css": "text/css; charset=utf-8",
-    "chat.js": "text/javascript; charset=utf-8",
+    "chat.css": SHEET,
+    "chat.js": SCRIPT,
+    "api.js": SCRIPT,
+    "stream.js": SCRIPT,
+    "outbox.js": SCRIPT,
+    "draw.js": SCRIPT,
+    "log.js": SCRIPT,
+    "standing.js": SCRIPT,
+    "rating.js": SCRIPT,
+    "theme.js": SCRIPT,
+    "embed.js": SCRIPT,
+    "widget.js": SCRIPT,
+    "demo.css": SHEET,
+    "demo.js": SCRIPT,
     "icon.svg": "image/svg+xml",
 }
+PAGES = ("index.html", "demo.html")
 
 
 @dataclass(frozen=True)
@@ -30,13 +44,15 @@ class Asset:
     etag: str
 
 
-def load_page(settings: WebchatSettings, directory: Path = WEBCHAT_DIRECTORY) -> Asset:
-    """Render the page for these settings."""
+def load_pages(settings: WebchatSettings, directory: Path = WEBCHAT_DIRECTORY) -> dict[str, Asset]:
+    """Render the pages for these settings."""
     environment = Environment(
         loader=FileSystemLoader(directory / "templates"), autoescape=True, undefined=StrictUndefined
     )
-    html = environment.get_template("index.html").render(settings=settings)
-    return _asset(html.encode(), "text/html; charset=utf-8")
+    return {
+        name: _asset(environment.get_template(name).render(settings=settings).encode(), "text/html; charset=utf-8")
+        for name in PAGES
+    }
 
 
 def load_static(directory: Path = WEBCHAT_DIRECTORY) -> dict[str, Asset]:
@@ -47,11 +63,12 @@ def load_static(directory: Path = WEBCHAT_DIRECTORY) -> dict[str, Asset]:
     }
 
 
-def security_headers(frame_ancestors: str) -> dict[str, str]:
-    """Return the headers that keep foreign scripts, styles and frames out of the page."""
+def security_headers(frame_ancestors: str, image_hosts: Iterable[str] = ()) -> dict[str, str]:
+    """Return the headers that keep foreign scripts, styles, pictures and frames out of the page."""
+    pictures = " ".join(("'self'", *image_hosts))
     policy = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        f"base-uri 'none'; form-action 'none'; frame-ancestors {frame_ancestors}"
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src {pictures}; connect-src 'self'; "
+        f"frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {frame_ancestors}"
     )
     return {
         "Content-Security-Policy": policy,

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from webchat.content import Button, Card, Link, buttons_of, cards_of, picture, web_address
+
 FEEDBACK_SLOT = "last_feedback"
 SHOWN_TEXT_KEY = "shown_text"  # user metadata: what the customer saw, where Rasa got something else
+EXTERNAL = "is_external"  # metadata of what a program said in the customer's place, such as a reminder
+DESK_KEY = "desk"  # bot metadata: what a message of the desk is, "reply" or one of its notes
+REPLY = "reply"
+AGENT_KEY = "agent"  # bot metadata: the name of the person who wrote it
 
 Event = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Button:
-    """A quick reply: what the customer reads and what the bot gets."""
-
-    title: str
-    payload: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,17 @@ class ChatMessage:
     text: str
     time: datetime
     buttons: tuple[Button, ...] = ()
-    link: str | None = None
+    links: tuple[Link, ...] = ()
+    image: str | None = None
+    cards: tuple[Card, ...] = ()
+    agent: str | None = None
+    note: bool = False  # says who answers now, and is no answer
     feedback: Literal["up", "down"] | None = None
+
+    @property
+    def choices(self) -> tuple[Button, ...]:
+        """Every quick reply that the message offers, its cards' too."""
+        return self.buttons + tuple(button for card in self.cards for button in card.buttons)
 
     def as_json(self) -> dict[str, Any]:
         """Return the message as the page reads it."""
@@ -44,12 +51,16 @@ class ChatMessage:
             "text": self.text,
             "time": self.time.isoformat(),
             "buttons": [{"title": button.title, "payload": button.payload} for button in self.buttons],
-            "link": self.link,
+            "links": [{"title": link.title, "url": link.url} for link in self.links],
+            "image": self.image,
+            "cards": [card.as_json() for card in self.cards],
+            "agent": self.agent,
+            "note": self.note,
             "feedback": self.feedback,
         }
 
 
-def transcript(events: Iterable[Event]) -> list[ChatMessage]:
+def transcript(events: Iterable[Event], image_hosts: Collection[str] = ()) -> list[ChatMessage]:
     """Return everything said in a conversation, oldest first, with the latest feedback on each answer."""
     kept = list(events)
     ids = _bot_message_ids(kept)
@@ -59,7 +70,7 @@ def transcript(events: Iterable[Event]) -> list[ChatMessage]:
         if event["event"] == "user":
             message = _user_message(event)
         elif event["event"] == "bot":
-            message = _bot_message(event, ids[position], feedback.get(ids[position]))
+            message = _bot_message(event, ids[position], feedback.get(ids[position]), image_hosts)
         else:
             continue
         if message is not None:
@@ -67,23 +78,23 @@ def transcript(events: Iterable[Event]) -> list[ChatMessage]:
     return messages
 
 
-def answers_to(events: Iterable[Event], client_message_id: str) -> list[ChatMessage] | None:
-    """Return what the bot said to one message, or None when that message is not in the conversation."""
-    answers: list[ChatMessage] | None = None
-    for message in transcript(events):
+def exchange(messages: Iterable[ChatMessage], client_message_id: str) -> list[ChatMessage] | None:
+    """Return one message and what was said to it, or None when that message is not in the conversation."""
+    found: list[ChatMessage] | None = None
+    for message in messages:
         if message.role == "user":
-            if answers is not None:
+            if found is not None:
                 break
             if message.id == client_message_id:
-                answers = []
-        elif answers is not None:
-            answers.append(message)
-    return answers
+                found = [message]
+        elif found is not None:
+            found.append(message)
+    return found
 
 
 def offered(messages: Sequence[ChatMessage], payload: str) -> bool:
     """Tell whether the bot offered this quick reply, so that nobody can send commands of their own."""
-    return any(button.payload == payload for message in messages for button in message.buttons)
+    return any(button.payload == payload for message in messages for button in message.choices)
 
 
 def _bot_message_ids(events: Sequence[Event]) -> dict[int, str]:
@@ -113,29 +124,44 @@ def _user_message(event: Event) -> ChatMessage | None:
     raw = event.get("text") or ""
     shown = (event.get("metadata") or {}).get(SHOWN_TEXT_KEY)
     # A command without a shown text came from a program, such as a reminder; nobody typed it.
-    text = shown if isinstance(shown, str) else ("" if raw.startswith("/") else raw)
+    text = shown if isinstance(shown, str) else ("" if is_no_message(event) else raw)
     if not text:
         return None
     return ChatMessage(str(event.get("message_id") or ""), "user", text, _time(event))
 
 
-def _bot_message(event: Event, message_id: str, thumb: Literal["up", "down"] | None) -> ChatMessage | None:
+def _bot_message(
+    event: Event, message_id: str, thumb: Literal["up", "down"] | None, image_hosts: Collection[str]
+) -> ChatMessage | None:
     data = event.get("data") or {}
     text = event.get("text") or ""
-    buttons = tuple(_buttons(data.get("buttons") or data.get("quick_replies") or []))
-    link = data.get("image") or data.get("attachment")
-    if not isinstance(link, str) or not link.startswith(("https://", "http://")):
-        link = None
-    if not text and not buttons and link is None:
+    buttons, links = buttons_of(data.get("buttons") or data.get("quick_replies"))
+    cards = cards_of(data, image_hosts)
+    image = picture(data.get("image"), image_hosts)
+    for other in (None if image else data.get("image"), data.get("attachment")):
+        if address := web_address(other):
+            links = (*links, Link(address, address))
+    if not (text or buttons or links or image or cards):
         return None
-    return ChatMessage(message_id, "bot", text, _time(event), buttons, link, thumb)
+    return ChatMessage(
+        message_id, "bot", text, _time(event), buttons, links, image, cards, agent_of(event), is_note(event), thumb
+    )
 
 
-def _buttons(items: Iterable[Any]) -> Iterable[Button]:
-    for item in items:
-        if isinstance(item, Mapping) and item.get("title"):
-            title = str(item["title"])
-            yield Button(title, str(item.get("payload") or title))
+def is_no_message(event: Event) -> bool:
+    """Tell whether a user event is a command or a program's: nothing that the customer has written."""
+    return str(event.get("text") or "").startswith("/") or bool((event.get("metadata") or {}).get(EXTERNAL))
+
+
+def agent_of(event: Event) -> str | None:
+    """Return the name of the person who wrote a message in the bot's place."""
+    name = (event.get("metadata") or {}).get(AGENT_KEY)
+    return str(name) if name else None
+
+
+def is_note(event: Event) -> bool:
+    """Tell whether a message only says who answers now, such as "Anna is here"."""
+    return (event.get("metadata") or {}).get(DESK_KEY) not in (None, REPLY)
 
 
 def _time(event: Event) -> datetime:
