@@ -6,17 +6,22 @@ import logging
 import sys
 import threading
 from pathlib import Path
+from typing import Optional
 
 import typer
 import uvicorn
 
-from hub.accounts import ADMIN, DEMO, Accounts
 from hub.app import create_app
 from hub.settings import load_hub_settings
+from hub.staff.accounts import ADMIN, DEMO, Accounts
+from hub.staff.roles import Role
+from learning import console
 from learning.bootstrap import build, utc_now
 from learning.errors import EvergreenError
 
 WARM_UP = "Hello."
+# A container is killed ten seconds after it was told to stop, and sandboxes end after the requests.
+SHUTDOWN_SECONDS = 5
 
 cli = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
 
@@ -39,7 +44,8 @@ def serve(
         return
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     settings = load_hub_settings(project)
-    loop = build(project).loop  # a broken database is a message now, not an error page later
+    app = build(project)
+    loop = app.loop  # a broken database is a message now, not an error page later
     accounts = Accounts(settings.database, settings.demo_password)
     password = accounts.ensure_admin(utc_now())
     if password:
@@ -52,7 +58,13 @@ def serve(
     threading.Thread(target=loop.redactor.redact, args=(WARM_UP,), name="warm-up", daemon=True).start()
     # There are no websockets, and uvicorn's newest code for them needs a newer package than Rasa allows.
     uvicorn.run(
-        create_app(settings, loop, accounts), host=host, port=port, log_level="warning", ws="none", server_header=False
+        create_app(settings, loop, accounts, app.trials),
+        host=host,
+        port=port,
+        log_level="warning",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 
 
@@ -60,15 +72,22 @@ def serve(
 def account(
     ctx: typer.Context,
     name: str = typer.Argument(..., help="Name of the account."),
+    role: Optional[Role] = typer.Option(None, help="What it may do; a new account is a reviewer's without it."),
     remove: bool = typer.Option(False, "--remove", help="Delete it instead."),
 ) -> None:
     """Make an account or give it a new random password, which is printed once."""
-    accounts = Accounts(load_hub_settings(ctx.obj).database)
+    accounts, store = Accounts(load_hub_settings(ctx.obj).database), build(ctx.obj).loop.store
+
+    def note(before: str, after: str) -> None:
+        what = "account-remove" if remove else "account-password" if before else "account-add"
+        store.note(utc_now(), console.user(), what, name, before, after)
+
     if remove:
-        accounts.remove(name)
+        accounts.remove(name, note)
         typer.echo(f"{name} is removed.")
     else:
-        typer.echo(f"{name} has the password {accounts.set_password(name, utc_now())} (it is not shown again)")
+        password = accounts.set_password(name, utc_now(), role, note)
+        typer.echo(f"{name} has the password {password} (it is not shown again)")
 
 
 def run() -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -12,49 +16,68 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub import audit_pages, pages, release_pages, second_pages, texts
-from hub.accounts import Accounts
+from hub import system_pages, texts
+from hub.audit import pages as audit_pages
 from hub.context import Hub, hub_of
+from hub.conversations import pages as conversation_pages
+from hub.desk import pages as desk_pages
 from hub.errors import Conflict
-from hub.guard import HEALTH, ICON, LOGIN, STYLESHEET, Guard, Headers, add_headers
-from hub.login_limit import LoginLimit
+from hub.experiments import pages as experiment_pages
+from hub.guard import HEALTH, ICON, LIVE, LOGIN, OIDC, OIDC_BACK, STYLESHEET, Guard, Headers, add_headers
+from hub.live import Live, Topic, stream
+from hub.metrics import pages as metrics_pages
+from hub.releases import pages as release_pages
 from hub.rendering import Renderer
+from hub.retraining import pages as retraining_pages
+from hub.review import pages as review_pages
+from hub.review import second_pages
+from hub.review.sandboxes import Sandboxes
+from hub.routing import StaffRoute, anybody, page
 from hub.settings import HubSettings
+from hub.staff import login, oidc_pages
+from hub.staff import pages as staff_pages
+from hub.staff.accounts import Accounts
+from hub.staff.login_limit import LoginLimit
+from hub.staff.oidc import Provider
+from hub.staff.sessions import Sessions
+from learning.bootstrap import utc_now
 from learning.errors import EvergreenError, NotFound, PublishError, ReviewError
 from learning.loop import Loop
+from learning.sandbox import TrialBots
 
 logger = logging.getLogger(__name__)
 
 COOKIE = "evergreen_hub"
-ROUTES = (
-    Route("/", pages.inbox, methods=["GET"]),
-    Route("/proposals/{proposal_id}", pages.proposal, methods=["GET"]),
-    Route("/proposals/{proposal_id}/approve", pages.approve, methods=["POST"]),
-    Route("/proposals/{proposal_id}/reject", pages.reject, methods=["POST"]),
-    Route("/proposals/{proposal_id}/defer", pages.defer, methods=["POST"]),
-    Route("/proposals/{proposal_id}/undo", pages.undo, methods=["POST"]),
-    Route("/proposals/{proposal_id}/assign", pages.assign, methods=["POST"]),
-    Route("/second", second_pages.waiting, methods=["GET"]),
-    Route("/second/{proposal_id}", second_pages.proposal, methods=["GET"]),
-    Route("/second/{proposal_id}/read", second_pages.read, methods=["POST"]),
-    Route("/releases", release_pages.releases, methods=["GET"]),
-    Route("/releases/publish", release_pages.finish_publishing, methods=["POST"]),
-    Route("/releases/{number:int}", release_pages.release, methods=["GET"]),
-    Route("/releases/{number:int}/rollback", release_pages.rollback, methods=["POST"]),
-    Route("/releases/{number:int}/back-to", release_pages.roll_back_to, methods=["POST"]),
-    Route("/entries/{entry_id}/withdraw", release_pages.withdraw, methods=["POST"]),
-    Route("/entries/{entry_id}/restore", release_pages.restore, methods=["POST"]),
-    Route("/entries/{entry_id}/share", release_pages.share, methods=["POST"]),
-    Route("/experiments", release_pages.experiments, methods=["GET"]),
-    Route("/audit", audit_pages.audit, methods=["GET"]),
-    Route("/audit/export/{format}", audit_pages.export, methods=["GET"]),
-    Route("/status", pages.status, methods=["GET"]),
-    Route("/logout", pages.logout, methods=["POST"]),
-    Route(LOGIN, pages.login, methods=["GET", "POST"]),
-    Route(HEALTH, pages.healthz, methods=["GET"]),
-    Route(STYLESHEET, pages.stylesheet, methods=["GET"]),
-    Route(ICON, pages.icon, methods=["GET"]),
+AREAS = (
+    review_pages,
+    second_pages,
+    conversation_pages,
+    release_pages,
+    experiment_pages,
+    metrics_pages,
+    desk_pages,
+    retraining_pages,
+    audit_pages,
+    staff_pages,
 )
+STAFF_ROUTES: tuple[StaffRoute, ...] = (
+    *(route for area in AREAS for route in area.ROUTES),
+    page("/status", system_pages.status),
+    anybody(LIVE, stream),
+)
+TOPICS: tuple[Topic, ...] = tuple(topic for area in (*AREAS, system_pages) for topic in getattr(area, "TOPICS", ()))
+# These need no right: logging in and out, and what a browser or a monitor asks for before anybody has logged in.
+OPEN_ROUTES = (
+    Route(LOGIN, login.login, methods=["GET", "POST"]),
+    Route(OIDC, oidc_pages.start, methods=["GET"]),
+    Route(OIDC_BACK, oidc_pages.finish, methods=["GET"]),
+    Route("/logout", login.logout, methods=["POST"]),
+    Route(HEALTH, system_pages.healthz, methods=["GET"]),
+    Route(STYLESHEET, system_pages.stylesheet, methods=["GET"]),
+    Route(ICON, system_pages.icon, methods=["GET"]),
+    Route("/static/js/{name}", system_pages.script, methods=["GET"]),
+)
+ROUTES = (*STAFF_ROUTES, *OPEN_ROUTES)
 # What the errors of the loop mean over HTTP, the most special first; all others are a service that is away.
 STATUS_OF: tuple[tuple[type[EvergreenError], int], ...] = (
     (NotFound, 404),
@@ -65,22 +88,31 @@ STATUS_OF: tuple[tuple[type[EvergreenError], int], ...] = (
 )
 
 
-def create_app(settings: HubSettings, loop: Loop, accounts: Accounts) -> Starlette:
-    """Build the application; nothing is opened that was not handed in."""
+def create_app(
+    settings: HubSettings,
+    loop: Loop,
+    accounts: Accounts,
+    trials: TrialBots | None = None,
+    session_clock: Callable[[], datetime] = utc_now,
+) -> Starlette:
+    """Build the application; nothing is opened that was not handed in. Sandboxes need `trials`."""
     renderer = Renderer()
+    sessions = Sessions(accounts, settings, session_clock)
     app = Starlette(
         routes=ROUTES,
+        lifespan=_until_shutdown,
         middleware=[
             Middleware(Headers),
             Middleware(
                 SessionMiddleware,
                 secret_key=settings.secret,
-                session_cookie=COOKIE,
+                # Browsers take a name that begins like this over HTTPS only, and from this very host.
+                session_cookie=f"__Host-{COOKIE}" if settings.secure_cookie else COOKIE,
                 max_age=settings.session_seconds,
                 same_site="lax",
                 https_only=settings.secure_cookie,
             ),
-            Middleware(Guard, accounts=accounts, renderer=renderer, settings=settings),
+            Middleware(Guard, sessions=sessions, renderer=renderer, settings=settings),
         ],
         exception_handlers={
             EvergreenError: _known_problem,
@@ -88,8 +120,18 @@ def create_app(settings: HubSettings, loop: Loop, accounts: Accounts) -> Starlet
             Exception: _unknown_problem,
         },
     )
-    app.state.hub = Hub(settings, loop, accounts, LoginLimit(settings, loop.now), renderer)
+    limit = LoginLimit(settings, loop.now)
+    provider = Provider(settings.oidc) if settings.oidc else None
+    app.state.hub = Hub(settings, loop, accounts, sessions, limit, renderer, provider, sandboxes=Sandboxes(trials))
+    app.state.live = Live(app.state.hub, TOPICS)
     return app
+
+
+@asynccontextmanager
+async def _until_shutdown(app: Starlette) -> AsyncIterator[None]:
+    """Leave no model behind that somebody was trying something on."""
+    yield
+    await run_in_threadpool(app.state.hub.sandboxes.stop_all)
 
 
 def _known_problem(request: Request, error: Exception) -> Response:

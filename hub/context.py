@@ -6,14 +6,21 @@ import threading
 from dataclasses import dataclass, field
 from typing import cast
 
+from anyio import CapacityLimiter
 from starlette.requests import Request
 
-from hub.accounts import Accounts
 from hub.forms import Form
-from hub.login_limit import LoginLimit
 from hub.rendering import Renderer
+from hub.review.sandboxes import Sandboxes
 from hub.settings import HubSettings
+from hub.staff.accounts import Accounts
+from hub.staff.login_limit import LoginLimit
+from hub.staff.oidc import Provider
+from hub.staff.roles import Role
+from hub.staff.sessions import Sessions
 from learning.loop import Loop
+
+HASHING_AT_ONCE = 2  # passwords; each takes 64 MB and a CPU for some 50 ms
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,14 @@ class Hub:
     settings: HubSettings
     loop: Loop
     accounts: Accounts
+    sessions: Sessions
     limit: LoginLimit
     renderer: Renderer
+    provider: Provider | None = None  # an identity provider, where one is set
     # Two people who publish at once would make two commits on one parent, and git refuses the second.
     branch_lock: threading.Lock = field(default_factory=threading.Lock)
+    sandboxes: Sandboxes = field(default_factory=Sandboxes)
+    hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING_AT_ONCE))
 
 
 def hub_of(request: Request) -> Hub:
@@ -42,3 +53,8 @@ def user_of(request: Request) -> str:
 def form_of(request: Request) -> Form:
     """Return the posted form, which the guard has read and checked."""
     return cast(Form, request.state.form)
+
+
+def role_of(request: Request) -> Role | None:
+    """Return the role of who is logged in, None for nobody."""
+    return cast("Role | None", getattr(request.state, "role", None))

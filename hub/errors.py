@@ -15,3 +15,11 @@ class Conflict(EvergreenError):
 
 class Incomplete(EvergreenError):
     """A form lacks something; `what` is the sentence to show beside it."""
+
+
+class LoginRefused(EvergreenError):
+    """The identity provider does not vouch for somebody, or cannot be asked (`is_away`)."""
+
+    def __init__(self, what: str, item: str, is_away: bool = False) -> None:
+        super().__init__(what, item, "log in again")
+        self.is_away = is_away

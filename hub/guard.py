@@ -6,30 +6,36 @@ All of it refuses by default: a new route is closed until its path is put into `
 from __future__ import annotations
 
 import hmac
-from urllib.parse import quote
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
 
+from anyio import fail_after
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hub.accounts import Accounts
 from hub.forms import BodyTooLarge, Form, read_form
-from hub.rendering import CSRF, Renderer
+from hub.rendering import AGAIN, CSRF, SESSION, Renderer
 from hub.settings import HubSettings
+from hub.staff.sessions import Person, Sessions
 from learning.errors import EvergreenError
 
 LOGIN = "/login"
 STYLESHEET = "/static/hub.css"
 ICON = "/static/icon.svg"
 HEALTH = "/healthz"
-PUBLIC = frozenset({LOGIN, STYLESHEET, ICON, HEALTH})
+STATIC = "/static/"
+OIDC = "/login/oidc"  # where somebody is sent to the identity provider from, and below it where they come back to
+OIDC_BACK = "/login/oidc/back"
+LIVE = "/live"
+PUBLIC = frozenset({LOGIN, HEALTH, OIDC, OIDC_BACK})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -67,9 +73,9 @@ def add_headers(headers: MutableHeaders) -> None:
 class Guard:
     """Lets only people who are logged in pass, and only forms that the hub itself made."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts, renderer: Renderer, settings: HubSettings) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions, renderer: Renderer, settings: HubSettings) -> None:
         self._app = app
-        self._accounts = accounts
+        self._sessions = sessions
         self._renderer = renderer
         self._settings = settings
 
@@ -85,18 +91,39 @@ class Guard:
     async def _refuse(self, request: Request) -> Response | None:
         """Return the answer to a request that may not pass; note the user and the form of one that may."""
         try:
-            request.state.user = await run_in_threadpool(self._user, request)
+            person = await run_in_threadpool(self._person, request)
         except EvergreenError as error:
             return self._renderer.error(request, 503, f"{error.item}: {error.what}.", f"{error.next_step}.")
+        request.state.user = person.name if person else None
+        request.state.role = person.role if person else None
+        request.state.notice = person.notice if person else ""
+        # What a page shows is read after this, so that it is never older than the marks that it carries.
+        request.state.marks = marks_of(request)
         request.state.form = Form()
         safe = request.method in SAFE_METHODS
-        if request.state.user is None and request.url.path not in PUBLIC:
-            return RedirectResponse(login_address(request), 303) if safe else self._renderer.error(request, 401)
+        if request.state.user is None and not is_public(request.url.path):
+            if request.url.path == LIVE:
+                return Response(status_code=204)  # which tells a browser not to try again by itself
+            return RedirectResponse(login_address(request), 303) if safe else self._ended(request)
         return None if safe else await self._check_form(request)
+
+    def _ended(self, request: Request) -> Response:
+        """Return the page for a form that came after the end of its session; logging in leads back to the form."""
+        came_from = urlsplit(request.headers.get("referer", ""))
+        is_own = came_from.netloc == request.url.netloc
+        onward = safe_next(came_from._replace(scheme="", netloc="", fragment="").geturl()) if is_own else "/"
+        return self._renderer.error(request, 401, onward=onward)
 
     async def _check_form(self, request: Request) -> Response | None:
         try:
-            form = await read_form(request.stream(), self._settings.max_body)
+            with fail_after(self._settings.form_seconds):
+                form = await read_form(request.stream(), self._settings.max_body)
+        except ClientDisconnect:
+            return Response(status_code=400)  # which nobody reads any more
+        except TimeoutError:
+            late = self._renderer.error(request, 408)
+            late.headers["Connection"] = "close"
+            return late
         except BodyTooLarge:
             return self._renderer.error(request, 413)
         except ValueError:
@@ -107,18 +134,27 @@ class Guard:
         request.state.form = form
         return None
 
-    def _user(self, request: Request) -> str | None:
-        """Return who is logged in; a session from before a new password counts no more."""
-        name, stamp = request.session.get("user"), request.session.get("stamp")
-        if not isinstance(name, str) or not isinstance(stamp, str):
-            return None
-        return name if stamp == self._accounts.stamp(name) else None
+    def _person(self, request: Request) -> Person | None:
+        """Return who is logged in."""
+        is_active = request.url.path != LIVE and AGAIN not in request.headers
+        return self._sessions.find(request.session.get(SESSION), is_active)
+
+
+def marks_of(request: Request) -> Mapping[str, str]:
+    """Return the marks of all topics as they were last read."""
+    marks: Mapping[str, str] = request.app.state.live.marks
+    return marks
+
+
+def is_public(path: str) -> bool:
+    """Whether a path is for people who are not logged in, too."""
+    return path in PUBLIC or path.startswith(STATIC)
 
 
 def login_address(request: Request) -> str:
     """Return the login page's address, with the page to go on to."""
-    path = request.url.path
-    return LOGIN if path == "/" else f"{LOGIN}?next={quote(path)}"
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return LOGIN if asked == "/" else f"{LOGIN}?next={quote(asked, safe='/')}"
 
 
 def safe_next(address: str) -> str:

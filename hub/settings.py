@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hub.staff.oidc import OidcSettings, read_oidc
 from learning.errors import SettingsError
 
 DEFAULT_DATABASE = "var/hub.db"
@@ -24,18 +25,22 @@ class HubSettings:
     secret: str = field(repr=False)
     demo_password: str | None = field(default=None, repr=False)
     secure_cookie: bool = False  # true behind HTTPS; on plain HTTP a browser would never send the cookie back
-    session_seconds: int = 8 * 60 * 60  # a working day
+    session_seconds: int = 10 * 60 * 60  # a working day; then one logs in again, whatever one does
+    idle_seconds: int = 2 * 60 * 60  # without doing anything
     max_body: int = 256 * 1024  # bytes; a full proposal with 25 long examples has about 20 KB
+    form_seconds: float = 30.0  # in which a form has to arrive; nobody keeps one half sent for ever
     login_failures: int = 5  # wrong passwords for one name from one address until it has to wait
     login_failures_address: int = 30  # the same for all names together, against trying one password on many
     login_wait: int = 300  # seconds in which failures are counted
+    public_url: str = "http://127.0.0.1:8080"  # as browsers see the hub; where an identity provider sends people back
+    oidc: OidcSettings | None = None
 
 
 def load_hub_settings(root: Path, environ: Mapping[str, str] | None = None) -> HubSettings:
     """Read the `EVERGREEN_HUB_*` variables; without a secret, sessions end when the hub stops.
 
     Raises:
-        SettingsError: the secret is too short.
+        SettingsError: the secret is too short, or what is said of an identity provider incomplete.
 
     """
     environ = os.environ if environ is None else environ
@@ -46,9 +51,17 @@ def load_hub_settings(root: Path, environ: Mapping[str, str] | None = None) -> H
             "EVERGREEN_HUB_SECRET",
             "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`",
         )
+    oidc, public_url = read_oidc(environ), environ.get("EVERGREEN_HUB_URL", "").strip()
+    if oidc and not public_url:
+        raise SettingsError(
+            "is missing", "EVERGREEN_HUB_URL", "set the address that browsers use, https://hub.example.com"
+        )
+    secure = environ.get("EVERGREEN_HUB_SECURE_COOKIE", "").lower()
     return HubSettings(
         database=root / (environ.get("EVERGREEN_HUB_DB") or DEFAULT_DATABASE).removeprefix(SQLITE_PREFIX),
         secret=secret or secrets.token_hex(32),
         demo_password=environ.get("EVERGREEN_HUB_DEMO_PASSWORD") or None,
-        secure_cookie=environ.get("EVERGREEN_HUB_SECURE_COOKIE", "").lower() in YES,
+        secure_cookie=secure in YES or (not secure and public_url.startswith("https://")),
+        public_url=public_url or HubSettings.public_url,
+        oidc=oidc,
     )

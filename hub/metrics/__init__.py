@@ -1,0 +1,1 @@
+"""Numbers over time, each with its definition and the conversations behind it."""

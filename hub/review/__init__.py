@@ -1,0 +1,1 @@
+"""Reviewing: the inbox, one proposal, decisions, second readings."""

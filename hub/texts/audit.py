@@ -1,0 +1,1 @@
+"""Every string of the pages: the audit log."""
