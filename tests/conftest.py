@@ -10,3 +10,6 @@ from hypothesis import settings
 settings.register_profile("default", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+# Tables are as wide as the terminal: of what is told of them nothing may be cut.
+os.environ["COLUMNS"] = "200"

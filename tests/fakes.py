@@ -95,7 +95,7 @@ class FakeShop:
         self._own(number, email)
         return self.refunds.get(number, Refund(number, "none", None, None))
 
-    async def send_invoice(self, number: str, email: str) -> None:
+    async def send_invoice(self, number: str, email: str, key: str) -> None:
         self._reach("send_invoice")
         self._own(number, email)
         self._note("send_invoice", number)
@@ -105,7 +105,7 @@ class FakeShop:
         self._own(number, email)
         return Money(2500, "EUR")
 
-    async def reset_password(self, email: str) -> None:
+    async def reset_password(self, email: str, key: str) -> None:
         self._reach("reset_password")
         self._note("reset_password", email)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,11 +17,13 @@ from typing import Any
 import git
 import numpy as np
 import pytest
+import uvicorn
 from argon2 import PasswordHasher
 
-from hub.accounts import Accounts
 from hub.app import create_app
 from hub.settings import HubSettings
+from hub.staff.accounts import Accounts
+from hub.staff.roles import Role
 from learning import bootstrap
 from learning.adapters.store import Store
 from learning.loop import Loop
@@ -63,7 +68,7 @@ class Clock:
 
 
 class Page(HTMLParser):
-    """Forms by their action with their fields, and every tag that was met."""
+    """Forms by their action with their fields, and every tag that was met; the hub's own scripts are `own-script`."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -74,9 +79,11 @@ class Page(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.attributes |= {name for name, _ in attrs}
         values = dict(attrs)
+        own = (values.get("src") or "").startswith("/static/js/")
+        is_data = values.get("type") == "application/json"  # which no browser runs
+        self.tags.add("own-script" if tag == "script" and (own or is_data) else tag)
+        self.attributes |= {name for name, _ in attrs}
         if tag == "form":
             self._action = values["action"] or ""
             self.forms[self._action] = []
@@ -93,13 +100,27 @@ class World:
     store: Store
     app: Any
     clock: Clock
+    session_clock: Clock = field(default_factory=lambda: Clock())
 
-    def client(self, name: str | None = "demo") -> TestClient:
+    def client(self, name: str | None = "demo", role: Role | str | None = None) -> TestClient:
+        """Return a browser in which `name` is logged in, nobody for None; `role` makes an account for it."""
         client = TestClient(self.app, base_url="http://hub.test", follow_redirects=False, raise_server_exceptions=False)
-        if name:
-            answer = log_in(client, name, PASSWORD)
-            assert answer.status_code == 303
+        if role is not None:
+            name, password = self.somebody(Role(role), "" if name in (None, "demo") else str(name))
+            assert log_in(client, name, password).status_code == 303
+        elif name:
+            assert log_in(client, name, PASSWORD).status_code == 303
         return client
+
+    def somebody(self, role: Role, name: str = "") -> tuple[str, str]:
+        """Make an account of a role; return its name and its password."""
+        name = name or f"{role.value}-{len(self.accounts.all())}"
+        return name, self.accounts.set_password(name, NOW, role)
+
+    @property
+    def accounts(self) -> Accounts:
+        accounts: Accounts = self.app.state.hub.accounts
+        return accounts
 
 
 def log_in(client: TestClient, name: str, password: str, onward: str = "/") -> Any:
@@ -165,10 +186,8 @@ def fill(store: Store, proposal: Proposal, said: str = "do you have a points pro
     store.save_proposals([proposal], NOW)
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a repository and an empty, migrated learning database; each test gets a copy."""
-    root = tmp_path_factory.mktemp("hub-project")
+def make_project(root: Path) -> Path:
+    """Make a project with a repository and an empty, migrated learning database."""
     (root / "README.md").write_text("a project\n")
     (root / "data").mkdir()
     (root / "data" / "nlu.yml").write_text("nlu:\n- intent: learned/taken\n  examples: |\n    - is this name taken\n")
@@ -180,18 +199,42 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the project that each test gets a copy of."""
+    return make_project(tmp_path_factory.mktemp("hub-project"))
+
+
 @pytest.fixture
 def world(tmp_path: Path, project: Path) -> World:
     shutil.copytree(project, tmp_path, dirs_exist_ok=True)
     clock = Clock()
     loop = replace(bootstrap.build(tmp_path).loop, encoder=FakeEncoder(), redactor=PatternRedactor(), now=clock)
     settings = HubSettings(tmp_path / "var/hub.db", "s" * 32, PASSWORD, login_failures=3)
-    app = create_app(settings, loop, Accounts(settings.database, PASSWORD, FAST))
+    session_clock = Clock()
+    accounts = Accounts(settings.database, PASSWORD, FAST)
+    app = create_app(settings, loop, accounts, session_clock=session_clock)
     store = loop.store
     assert isinstance(store, Store)
-    return World(tmp_path, loop, store, app, clock)
+    return World(tmp_path, loop, store, app, clock, session_clock)
 
 
 def branch_tip(world: World) -> str:
     with git.Repo(world.root) as repository:
         return str(repository.heads["evergreen/learned"].commit.hexsha)
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve an application on a free port of this machine; yield its address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 10
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)

@@ -93,7 +93,9 @@ def read_until(terminal: int, wanted: str, seconds: float = 240) -> str:
     shown = ""
     deadline = time.monotonic() + seconds
     while wanted not in shown:
-        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        poll = select.poll()  # `select.select` takes no descriptor above 1,023
+        poll.register(terminal, select.POLLIN)
+        ready = poll.poll(1000 * max(0.0, deadline - time.monotonic()))
         assert ready, f"{wanted!r} was not shown within {seconds} s:\n{shown}"
         shown += os.read(terminal, 65536).decode("utf-8", "replace")
     return shown

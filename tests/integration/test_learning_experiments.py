@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from dataclasses import replace
@@ -63,6 +64,8 @@ responses:
 RESPONSE = "utter_faq/shipping"
 SHORT = [("short", "Three days.")]
 DAY = timedelta(days=1)
+
+PLACES = itertools.count(1)  # of conversations in lists: each its own
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.service)])
@@ -132,6 +135,7 @@ def write(
         "last_at": at,
         "first_row": 1,
         "last_row": 2,
+        "place": next(PLACES),
         "turns": 1,
         "failed_turns": 0,
         "outcome": outcome.value,

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from learning.errors import BotServerError, ProjectError, TrainingError
+from learning.jobs import STEPS
 from learning.loop import Loop
 from learning.model import (
     Action,
     Change,
     Decision,
     Entry,
+    JobKind,
     ProposalState,
     ReleaseKind,
     content_id,
@@ -76,7 +78,7 @@ def run(loop: Loop, server: FakeServer, understands: Callable[[str, str], str] =
 def test_a_model_that_is_not_worse_goes_live_and_absorbs(loop: Loop, server: FakeServer) -> None:
     nlu = FakeNlu(understands_all)
     steps: list[str] = []
-    report = retrain(loop, nlu, server, steps.append)
+    report = retrain(loop, nlu, server, lambda step, words: steps.append(step))
 
     assert report.comparison.passed
     assert report.model == server.model
@@ -88,7 +90,7 @@ def test_a_model_that_is_not_worse_goes_live_and_absorbs(loop: Loop, server: Fak
     last = loop.store.last_run("retrain")
     assert last is not None
     assert (last["outcome"], last["summary"]["absorbed"]) == ("ok", 1)
-    assert len(steps) == 4
+    assert tuple(steps) == STEPS[JobKind.RETRAIN]
     assert not list(loop.settings.path("var/training").iterdir())
 
 

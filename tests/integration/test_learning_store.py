@@ -565,7 +565,8 @@ def test_the_migrations_make_exactly_the_tables_of_the_schema(store: Store, url:
     made = {
         name: {column["name"]: column["nullable"] for column in inspector.get_columns(name)}
         for name in inspector.get_table_names()
-        if name != "alembic_version"
+        # FTS5 keeps its index in tables of its own, whose shape is its own business.
+        if name != "alembic_version" and not name.startswith("conversation_search")
     }
 
     assert made == {

@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from actions.services.breaker import CircuitBreaker
+from actions.services.cache import ShortCache
 from actions.services.shop_api import (
     Money,
     NewTicket,
@@ -62,8 +64,8 @@ def test_every_question_of_the_client_is_answered_by_the_real_shop(client):
         assert (await client.refund("10342", ANN)).state == "none"
         assert (await client.request_return("10025", ANN)).reference.startswith("R-")
         assert await client.balance("10342", ANN) == Money(2500, "EUR")
-        await client.send_invoice("10342", ANN)
-        await client.reset_password("nobody@example.com")
+        await client.send_invoice("10342", ANN, "k" * 8)
+        await client.reset_password("nobody@example.com", "k" * 8)
         wanted = NewTicket("key-00000001", "complaint", "Broken", ANN, "10342")
         ticket = await client.open_ticket(wanted)
         assert await client.open_ticket(wanted) == ticket
@@ -126,14 +128,119 @@ def test_a_ticket_is_tried_again_with_the_same_key():
 
 @pytest.mark.parametrize(
     "question",
-    [lambda client: client.reset_password(ANN), lambda client: client.send_invoice("10342", ANN)],
+    [lambda client: client.reset_password(ANN, "key-1"), lambda client: client.send_invoice("10342", ANN, "key-1")],
 )
-def test_what_would_happen_twice_is_tried_once(question):
-    transport = Scripted(503)
-    with pytest.raises(ShopUnavailable) as caught:
-        ask(question(ShopClient(transport=transport, patience=HASTY)))
-    assert len(transport.requests) == 1
-    assert caught.value.may_have_happened
+def test_mail_is_asked_for_again_with_the_same_key(question):
+    transport = Scripted(503, httpx.ReadTimeout("slow"), 202)
+    ask(question(ShopClient(transport=transport, patience=HASTY)))
+    assert [request.headers["idempotency-key"] for request in transport.requests] == ["key-1"] * 3
+
+
+class Ticks:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_shop_that_is_down_is_left_alone_and_tried_by_one_question_at_a_time():
+    clock, transport = Ticks(), Scripted(httpx.ConnectError("refused"))
+    client = ShopClient(transport=transport, patience=Patience(attempts=1), breaker=CircuitBreaker(3, 15.0, clock))
+
+    async def play() -> list[int]:
+        asked = []
+        for moment in (0, 0, 0, 0, 14.9, 15, 15, 29.9, 30):
+            clock.now = moment
+            with pytest.raises(ShopUnavailable):
+                await client.order_status("10342")
+            asked.append(len(transport.requests))
+        return asked
+
+    assert ask(play()) == [1, 2, 3, 3, 3, 4, 4, 4, 5]
+
+
+def test_a_shop_that_answers_again_is_asked_again_and_a_no_is_an_answer():
+    clock, transport = Ticks(), Scripted(httpx.ConnectError("refused"), 200)
+    breaker = CircuitBreaker(1, 15.0, clock)
+    client = ShopClient(transport=transport, patience=Patience(attempts=1), breaker=breaker)
+
+    async def play() -> None:
+        with pytest.raises(ShopUnavailable):
+            await client.ticket("T-1")
+        clock.now = 15
+        assert (await client.ticket("T-1")).reference == "T-1"
+        assert (await client.ticket("T-2")).reference == "T-1"
+
+    ask(play())
+    assert len(transport.requests) == 3
+
+
+def test_a_question_that_is_given_up_frees_the_trial():
+    clock = Ticks()
+    breaker = CircuitBreaker(1, 15.0, clock)
+    client = ShopClient(transport=Scripted(60.0), patience=Patience(total_seconds=60), breaker=breaker)
+    breaker.failed()
+    clock.now = 15
+
+    async def play() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(client.ticket("T-1"), 0.05)
+
+    ask(play())
+    clock.now = 30
+    assert breaker.lets_pass()
+    assert not breaker.lets_pass()
+
+
+def test_what_cannot_be_written_says_nothing_about_the_shop():
+    transport = Scripted(201)
+    client = ShopClient(transport=transport, patience=HASTY, breaker=CircuitBreaker(1))
+
+    async def play() -> None:
+        ticket = NewTicket("key-00000001", "complaint", "Broken \ud800")
+        assert (await client.open_ticket(ticket)).reference == "T-1"
+        with pytest.raises(ShopUnavailable) as caught:
+            await client.cancel_order("10017", "ann\ud800@example.com")
+        assert not caught.value.may_have_happened
+        assert (await client.ticket("T-1")).reference == "T-1"
+
+    ask(play())
+
+
+def test_what_was_read_a_moment_ago_is_not_asked_again_and_belongs_to_who_asked():
+    clock, transport = Ticks(), Scripted(200)
+    client = ShopClient(transport=transport, patience=HASTY, cache=ShortCache(10.0, clock=clock))
+
+    async def play() -> list[int]:
+        asked = []
+        for moment, reference in ((0, "T-1"), (9.9, "T-1"), (9.9, "T-2"), (10, "T-1")):
+            clock.now = moment
+            await client.ticket(reference)
+            asked.append(len(transport.requests))
+        return asked
+
+    assert ask(play()) == [1, 1, 2, 3]
+
+
+def test_nobody_is_given_what_was_read_for_somebody_else(client):
+    async def play() -> None:
+        assert (await client.order_details("10342", ANN)).summary.order_number == "10342"
+        for other in ("eve@example.com", "", ANN + " x"):  # without an address the view is the public one: no details
+            with pytest.raises((NotVerified, Refused, ShopUnavailable)):
+                await client.order_details("10342", other)
+
+    ask(play())
+
+
+def test_a_change_makes_what_was_read_old(client):
+    async def play() -> tuple[str, str]:
+        before = await client.order_details("10017", ANN)
+        await client.cancel_order("10017", ANN)
+        return before.summary.status, (await client.order_details("10017", ANN)).summary.status
+
+    before, after = ask(play())
+    assert before != after == "canceled"
 
 
 def test_tries_are_bounded_and_name_the_operation():

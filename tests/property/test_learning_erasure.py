@@ -20,6 +20,7 @@ from learning.loop import Loop
 from learning.mining import read_conversations
 from learning.model import Action, Decision, ProposalKind, sender_key
 from learning.pipeline import mine, review
+from learning.searchable import make_searchable
 from tests.learning_builders import LOYALTY, NLU, NOISE, START, TrackerFile, fresh_database, make_loop, make_project
 
 PEOPLE = 6
@@ -39,6 +40,7 @@ TALKS = st.lists(
 # Where a turn stands among the gaps depends on who else asks.
 COMPARED = (
     (schema.conversations, ()),
+    (schema.conversation_texts, ()),
     (schema.failed_turns, ("stage", "gap_id", "vector")),
     (schema.signals, ()),
     (schema.ratings, ()),
@@ -111,6 +113,7 @@ def test_what_is_left_is_what_mining_without_the_person_finds(
         tracker.execute("DELETE FROM events WHERE sender_id = ?", (sender,))
         without = make_loop(root, fresh_database(root / "var" / "without.db"))
         read_conversations(without, lambda reading: None)
+        make_searchable(without)
         assert rows(loop) == rows(without)
         assert store.verify_audit() == []
         assert everything(store).count(sender_key(sender)) <= 2  # it is remembered, and who erased it

@@ -32,7 +32,8 @@ def run() -> Callable[[Any, Tracker], Ran]:
     def run_action(action: Any, tracker: Tracker, domain: dict[str, Any] | None = None) -> Ran:
         dispatcher = CollectingDispatcher()
         events = asyncio.run(action.run(dispatcher, tracker, domain or {})) or []
-        slots = {event["name"]: event["value"] for event in events if event["event"] == "slot"}
-        return dispatcher.messages, slots
+        # What was asked of the shop is told behind each action; it has tests of its own.
+        told = [event for event in events if event["event"] == "slot" and event["name"] != "service_calls"]
+        return dispatcher.messages, {event["name"]: event["value"] for event in told}
 
     return run_action

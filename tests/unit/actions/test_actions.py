@@ -257,10 +257,13 @@ def test_an_unknown_ticket_is_forgotten(shop, run):
     assert slots == {"ticket_reference": None}
 
 
-def test_a_person_gets_the_reason_and_the_last_messages(shop, run):
+def test_a_person_gets_the_reason_and_the_conversation(shop, run):
     conversation = tracker(user("one"), user("two"), user("three"), user("a human!"), task="refund_status")
     messages, slots = run(TalkToPerson(lambda: shop), conversation)
-    assert shop.opened[0].body == ("The customer asked for a person. Task: refund_status.\ntwo\nthree\na human!")
+    assert shop.opened[0].body == (
+        "The customer asked for a person. Task: refund_status. Mood: 0.0.\n\n"
+        "Customer: one\nCustomer: two\nCustomer: three\nCustomer: a human!"
+    )
     assert "T-00000001" in messages[0]["text"]
     assert slots["ticket_reference"] == "T-00000001"
 

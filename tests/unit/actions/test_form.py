@@ -11,10 +11,12 @@ import yaml
 from rasa_sdk import Action
 
 from actions import form, texts
-from actions.form import AskConfirmed, AskEmail, AskIssue, AskNewAddress, AskOrderNumber, AskTicketReference
+from actions.questions import AskConfirmed, AskEmail, AskIssue, AskNewAddress, AskOrderNumber, AskTicketReference
+from actions.returns import ReportItem
+from actions.services.shop_api import Refused
 from actions.tasks import TASKS
 from tests.builders import action, slot, tracker, user
-from tests.fakes import ANN
+from tests.fakes import ANN, FakeShop
 
 PROJECT = Path(__file__).parents[3]
 FORM = "support_form"
@@ -102,6 +104,22 @@ def test_a_shop_that_is_down_ends_the_form(shop, run):
     assert slots["check"] == "unavailable"
     assert slots["requested_slot"] is None
     assert messages == []  # the action that follows says so, once
+
+
+class DeafShop(FakeShop):
+    async def order_details(self, number, email):
+        raise Refused("order_details", "There were too many tries.", "Try again in 15 minutes.")
+
+
+@pytest.mark.parametrize("task", ["cancel_order", "damaged_item", "change_delivery_address"])
+def test_a_shop_that_hears_no_more_guesses_ends_the_form(task, run):
+    shop = DeafShop()
+    conversation = turn(user(ANN, "inform"), slot("email", ANN), task=task, requested="email", order_number="10017")
+    messages, slots = validate(shop, run, conversation)
+    assert (slots["check"], slots["requested_slot"]) == ("locked", None)
+    assert "too many tries" in messages[0]["text"]
+    messages, slots = run(ReportItem(lambda: shop), tracker(user(ANN), task=task, check="locked", email=ANN))
+    assert (messages, slots, shop.opened) == ([], {"email": None}, [])
 
 
 def test_a_new_start_forgets_the_answers_of_the_last_task(shop, run):
@@ -223,6 +241,7 @@ def own_actions(kind):
     import actions.dialogue
     import actions.orders
     import actions.payments
+    import actions.questions
     import actions.returns
     import actions.tickets  # noqa: F401
 

@@ -40,7 +40,7 @@ def test_on_messages_of_somebody_else_few_calm_customers_are_called_frustrated()
         example["text"]
         for path in sorted((DATA.parent / "holdout").glob("*.yml"))
         for example in _examples(path)
-        if example["text"] not in labels["unclear"]
+        if example["text"] not in labels["unclear"] and path.stem != "nlu_chitchat"  # it holds insults
     ]
     found = noticed(texts)
 

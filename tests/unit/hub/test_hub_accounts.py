@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from hub.accounts import MAX_PASSWORD, Accounts
 from hub.errors import AccountError
+from hub.staff.accounts import MAX_PASSWORD, Accounts
 
 NOW = datetime(2025, 11, 21, tzinfo=timezone.utc)
 FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -44,7 +44,7 @@ def test_demo_opens_only_while_its_password_is_given(path: Path) -> None:
     without = Accounts(path, hasher=FAST)
     assert not without.verify("demo", "open sesame")
     assert not without.verify("demo", "")
-    assert without.stamp("demo") is None
+    assert without.standing("demo") is None
 
 
 def test_unknown_names_and_endless_passwords_are_refused(path: Path) -> None:
@@ -57,14 +57,14 @@ def test_unknown_names_and_endless_passwords_are_refused(path: Path) -> None:
 def test_a_new_password_changes_the_stamp(path: Path) -> None:
     accounts = Accounts(path, hasher=FAST)
     first = accounts.set_password("ann", NOW)
-    stamp = accounts.stamp("ann")
+    standing = accounts.standing("ann")
     second = accounts.set_password("ann", NOW)
-    assert accounts.stamp("ann") != stamp
+    assert accounts.standing("ann") != standing
     assert not accounts.verify("ann", first)
     assert accounts.verify("ann", second)
 
 
-@pytest.mark.parametrize("name", ["demo", "", "Ann", "a b", "<script>", "x" * 65])
+@pytest.mark.parametrize("name", ["demo", "desk", "rollout", "", "Ann", "a b", "<script>", "x" * 65])
 def test_unusable_names_are_refused(path: Path, name: str) -> None:
     accounts = Accounts(path, hasher=FAST)
     with pytest.raises(AccountError):

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 
-from hub import forms, release_texts, texts
+from hub import texts
 from hub.errors import Incomplete
 from hub.forms import BodyTooLarge, Form, read_form
 from hub.guard import safe_next
+from hub.review import forms
 from hub.settings import load_hub_settings
 from learning.errors import SettingsError
 from learning.model import Action, Proposal, ProposalKind, ProposalState
@@ -207,14 +209,18 @@ def test_settings_come_from_the_environment(tmp_path: Path) -> None:
         load_hub_settings(tmp_path, {"EVERGREEN_HUB_SECRET": "short"})
 
 
-@pytest.mark.parametrize(("module", "name"), [(texts, "t"), (release_texts, "r")])
-def test_every_text_is_used(module: Any, name: str) -> None:
-    folder = Path(texts.__file__).parent
-    sources = "".join(
-        path.read_text("utf-8")
-        for path in [*folder.glob("*.py"), *folder.glob("templates/*")]
-        if "texts" not in path.stem
-    )
-    own = module.__name__.rpartition(".")[2]
+AREAS = [module for module in vars(texts).values() if isinstance(module, ModuleType)]
+
+
+@pytest.mark.parametrize("module", [texts, *AREAS], ids=lambda module: module.__name__)
+def test_every_text_is_used(module: ModuleType) -> None:
+    folder = Path(texts.__file__).parents[1]
+    paths = [path for path in folder.rglob("*") if path.suffix in (".py", ".html") and path.parent.name != "texts"]
+    sources = "".join(path.read_text("utf-8") for path in paths)
+    area = module.__name__.rpartition(".")[2]
+    aliases = re.findall(rf"import {area} as (\w+)|set (\w+) = t\.{area} ", sources)
+    names = {"t", "texts"} if module is texts else {f"t.{area}", f"texts.{area}", *(a or b for a, b in aliases)}
+    own = Path(str(module.__file__)).read_text("utf-8")  # whose functions use some of its constants
     constants = [one for one in vars(module) if one.isupper() and one != "EVERYBODY"]
-    assert [one for one in constants if f"{own}.{one}" not in sources and f"{name}.{one}" not in sources] == []
+    unused = [one for one in constants if not any(f"{name}.{one}" in sources for name in names)]
+    assert [one for one in unused if len(re.findall(rf"\b{one}\b", own)) < 2] == []

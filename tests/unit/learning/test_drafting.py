@@ -134,6 +134,34 @@ def test_an_article_that_agents_contradict_is_named() -> None:
     )
 
 
+def test_what_one_agent_recommends_goes_before_what_many_said_and_before_an_article() -> None:
+    many = said(*["Loyalty points expire after 18 months."] * 5)
+    (one,) = said("Hi! Loyalty points expire after 12 months. Your loyalty points are in the app.", sender="zoe")
+    made = draft(
+        LOYALTY, Materials(articles(loyalty=ARTICLE), (*many, replace(one, recommended=True))), ENCODER, SETTINGS
+    )
+
+    assert made.answer == "Loyalty points expire after 12 months. Your loyalty points are in the app."
+    assert {source.document for source in made.sources} == {AGENTS}
+    assert 'Agents told others differently: "Loyalty points expire after 18 months."' in made.warnings
+    without = draft(LOYALTY, Materials(articles(loyalty=ARTICLE), (*many, one)), ENCODER, SETTINGS)
+    assert without.answer == "Loyalty points expire after 18 months."
+
+
+def test_what_is_recommended_about_something_else_is_no_answer() -> None:
+    (one,) = said("Lamps are sold without bulbs.")
+
+    assert draft(LOYALTY, Materials((), (replace(one, recommended=True),)), ENCODER, SETTINGS) == Draft()
+
+
+def test_a_recommended_answer_is_told_in_the_order_in_which_it_was_written() -> None:
+    first, second = "Your loyalty points are in the app.", "Loyalty points never expire."
+    for text, answer in ((f"{first} {second}", f"{first} {second}"), (f"{second} {first}", f"{second} {first}")):
+        made = draft(LOYALTY, Materials((), (replace(said(text)[0], recommended=True),)), ENCODER, SETTINGS)
+
+        assert made.answer == answer
+
+
 def test_agents_sentences_about_something_else_are_no_answer() -> None:
     assert draft(LOYALTY, Materials((), said(*["Lamps are sold without bulbs."] * 5)), ENCODER, SETTINGS) == Draft()
 

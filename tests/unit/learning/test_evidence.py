@@ -39,7 +39,17 @@ from learning.model import (
     Source,
     content_id,
 )
-from tests.learning_builders import START, TrackerFile, entry, gap, make_loop, make_project, proposal, save_members
+from tests.learning_builders import (
+    START,
+    TrackerFile,
+    entry,
+    gap,
+    make_loop,
+    make_project,
+    proposal,
+    save_members,
+    turn,
+)
 
 GAP = "a" * 16
 
@@ -255,6 +265,9 @@ def test_the_answer_that_customers_get_now_is_shown(loop: Loop, tracker: Tracker
     assert [answer.label for answer in merge.answers] == ["learned/points"]
 
 
+RECOMMENDED = "You get one point a euro."
+
+
 def keep_agent_answers(loop: Loop, answers: list[tuple[str, int]]) -> None:
     """Store what agents wrote to one failed turn: (text, second)."""
     turn_id, talk_id = content_id("turn"), content_id("talk")
@@ -270,9 +283,10 @@ def keep_agent_answers(loop: Loop, answers: list[tuple[str, int]]) -> None:
         weight=1.0,
         signals=(Signal("fallback", 1.0, "test"),),
     )
-    talk = Conversation(talk_id, "s", (), START, START, 1, 1)
+    talk = Conversation(talk_id, "s", (turn("points", second=99),), START, START, 1, 1)
     wrote = tuple(
-        AgentAnswer(turn_id, talk_id, "s", text, START + timedelta(seconds=second)) for text, second in answers
+        AgentAnswer(turn_id, talk_id, "s", text, START + timedelta(seconds=second), text == RECOMMENDED)
+        for text, second in answers
     )
     loop.store.save_batch([MinedSender("s", 1, (Mined(talk, (failed,), (), wrote),))], [], None)
     assert isinstance(loop.store, Store)
@@ -287,6 +301,17 @@ def test_what_agents_answered_is_counted_once_for_each_wording(loop: Loop) -> No
     assert [(reply.text, reply.times) for reply in replies[:2]] == [("one  a EURO.", 2), ("Ask us.", 1)]
     assert replies[0].last_at == START + timedelta(seconds=5)
     assert len(replies) == AGENT_REPLIES
+
+
+def test_what_an_agent_recommends_comes_first_and_is_named(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_agent_answers(loop, [("One a euro.", 1), ("One a euro.", 2), (RECOMMENDED, 3)])
+    evidence = evidence_of(loop)
+    assert [(reply.text, reply.recommended) for reply in evidence.agent_replies] == [
+        (RECOMMENDED, True),
+        ("One a euro.", False),
+    ]
+    shown = printed(lambda: show_evidence(evidence), monkeypatch)
+    assert shown.count("the assistant should have said this") == 1
 
 
 def printed(show: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> str:

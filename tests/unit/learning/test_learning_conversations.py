@@ -388,6 +388,7 @@ def test_the_turn_before_a_person_was_asked_for_is_noted() -> None:
         ([said("track it"), action("f"), form("f"), bot("which order?")], "unanswered_question"),
         ([user_data("hi", "greet", 0.4), bot("1")], "doubtful_answer"),
         ([said("hi", parsed={"out_of_scope": {"similarity": 0.3}}), bot("1")], "doubtful_answer"),
+        ([user_data("that helps who", "thank", 0.4), bot("1")], "doubtful_answer"),
     ],
 )
 def test_leaving_after_something_that_did_not_help_is_abandoning(events: list[Data], reason: str) -> None:
@@ -402,6 +403,7 @@ def test_leaving_after_something_that_did_not_help_is_abandoning(events: list[Da
         [said("hi"), action("f"), form("f"), bot("why?"), user_data("a leg", "greet", 0.2), action("f"), form(None)],
         [user_data("hi", "greet", 0.4), bot("1"), thumb(at(1), "up")],
         [user_data("hi", "greet", 0.4), bot("1"), slot("csat", 4)],
+        [said("hi"), bot("1"), said("that helped", "thank", parsed={"out_of_scope": {"similarity": 0.3}}), bot("2")],
         [said("track it"), action("f"), form("f"), bot("which?"), said("10342"), action("f"), form(None), bot("here")],
         [
             said("track it"),

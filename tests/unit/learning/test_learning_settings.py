@@ -17,7 +17,7 @@ def write(root: Path, text: str) -> Path:
     return root
 
 
-SECRETS = ("token", "key")  # from the environment only
+SECRETS = ("token", "key", "help_desk_token")  # from the environment only
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ def test_an_answer_to_something_unlike_all_training_is_doubtful(
     assert ("unfamiliar" in kinds(fine("a", familiarity=familiarity, **more)).get("a", [])) is found
 
 
+@pytest.mark.parametrize(("intent", "confidence", "found"), [("thank", 0.9, 0), ("thank", 0.4, 1), ("greet", 0.9, 1)])
+def test_thanks_may_be_worded_like_nothing_else(intent: str, confidence: float, found: int) -> None:
+    context = Context(SETTINGS, FakeEncoder(), closing_intents=("thank",))
+    (findings,) = detect([session(turn("cu", intent, confidence, familiarity=0.3, reply=("bye",)))], context)
+    assert [kind for kind, _ in findings].count("unfamiliar") == found
+
+
 def test_what_a_form_took_as_its_answer_is_no_guess() -> None:
     doubtful: dict[str, Any] = {"familiarity": 0.1, "ranking": (("greet", 0.3), ("bye", 0.29))}
 
@@ -243,6 +250,35 @@ def test_a_failed_service_is_a_signal_but_no_gap_of_understanding() -> None:
     assert kinds(fine("a", failed_service="shop.orders")) == {"a": ["backend_failure"]}
 
 
+def recommended(*turns: Turn) -> list[str]:
+    """The texts of the turns that an agent's mark alone makes a signal of."""
+    (findings,) = detect([session(*turns)], Context(SETTINGS, FakeEncoder(), ("talk_to_person",)))
+    return [finding.turn.text for kind, finding in findings if kind == "recommended"]
+
+
+def answered(text: str, second: int = 0, **more: Any) -> Turn:
+    return fine(text, second, agent_reply=("No, cards only.",), recommended=(0,), **more)
+
+
+PERSON = replace(turn("a person", "talk_to_person", 0.99, 5), agent_reply=("No, cards only.",), recommended=(0,))
+
+
+def test_an_answer_that_an_agent_recommends_is_a_signal_of_what_it_was_about() -> None:
+    assert recommended(fine("hello"), answered("can i pay by cheque", 1)) == ["can i pay by cheque"]
+    assert recommended(fine("cheques?", led_to_person=True), PERSON) == ["cheques?"]
+    assert recommended(fine("hello"), fine("yes", 1, agent_reply=("Hi.",))) == []
+    # A failure of before the request for a person was about something else.
+    turns = fallback("moon cheese"), fine("hello", 1, led_to_person=True), replace(PERSON, recommended=())
+    assert recommended(*turns, answered("cheques?", 9)) == ["cheques?"]
+
+
+def test_it_is_none_where_something_else_tells_of_the_failure_or_nothing_of_the_need() -> None:
+    lost = replace(fallback("cheques?"), led_to_person=True)
+    assert recommended(lost, PERSON) == []
+    assert recommended(lost, replace(PERSON, recommended=()), answered("my name is bob", 9)) == []
+    assert recommended(PERSON) == []
+
+
 def test_findings_have_weights_in_range_known_kinds_and_no_words_of_the_customer() -> None:
     secret = "my pin is tangerine please"
     turns = [
@@ -256,7 +292,7 @@ def test_findings_have_weights_in_range_known_kinds_and_no_words_of_the_customer
     findings = found(*turns, outcome=Outcome.ABANDONED, reason="doubtful_answer")
 
     assert all(0 < finding.weight <= 1 for _, finding in findings)
-    assert {kind for kind, _ in findings} == set(KINDS) - {"low_satisfaction"}
+    assert {kind for kind, _ in findings} == set(KINDS) - {"low_satisfaction", "recommended"}
     assert all("tangerine" not in finding.evidence for _, finding in findings)
     assert set(KINDS) > ANSWER_KINDS | SERVICE_KINDS
 

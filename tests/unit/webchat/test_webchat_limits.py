@@ -64,3 +64,9 @@ def test_refused_hits_do_not_lengthen_the_wait() -> None:
     for now in range(1, 60):
         assert limit.hit(float(now)) == 60 - now
     assert limit.hit(60.0) == 0
+
+
+def test_half_a_character_is_replaced_so_that_every_store_takes_the_text() -> None:
+    text = checked_text("hello \ud800 \N{WAVING HAND SIGN}", 100, "the message")
+    assert text == "hello \N{REPLACEMENT CHARACTER} \N{WAVING HAND SIGN}"
+    assert text.encode()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from webchat.transcript import Button, answers_to, offered, transcript
+from webchat.content import Button, Link
+from webchat.transcript import exchange, offered, transcript
 
 T = 1_700_000_000.0
 
@@ -69,9 +70,9 @@ def test_buttons_and_quick_replies_are_both_choices() -> None:
 
 def test_only_web_addresses_become_links() -> None:
     links = [
-        one.link for one in transcript([bot("a", image="https://x.example/a.png"), bot("b", image="javascript:1")])
+        one.links for one in transcript([bot("a", image="https://x.example/a.png"), bot("b", image="javascript:1")])
     ]
-    assert links == ["https://x.example/a.png", None]
+    assert links == [(Link("https://x.example/a.png", "https://x.example/a.png"),), ()]
 
 
 def test_the_latest_thumb_counts() -> None:
@@ -85,14 +86,22 @@ def test_feedback_that_is_not_ours_is_ignored() -> None:
 
 
 def test_answers_end_where_the_next_message_begins() -> None:
-    events = [user("one", "m-1"), bot("1"), bot("1b"), user("two", "m-2"), bot("2")]
-    first, second = answers_to(events, "m-1"), answers_to(events, "m-2")
+    said = transcript([user("one", "m-1"), bot("1"), bot("1b"), user("two", "m-2"), bot("2")])
+    first, second = exchange(said, "m-1"), exchange(said, "m-2")
     assert first is not None
     assert second is not None
-    assert [one.text for one in first] == ["1", "1b"]
-    assert [one.text for one in second] == ["2"]
+    assert [one.text for one in first] == ["one", "1", "1b"]
+    assert [one.text for one in second] == ["two", "2"]
 
 
 def test_an_unknown_message_has_no_answers_and_a_silent_one_has_none_yet() -> None:
-    assert answers_to([user("one", "m-1")], "m-2") is None
-    assert answers_to([user("one", "m-1")], "m-1") == []
+    said = transcript([user("one", "m-1")])
+    assert exchange(said, "m-2") is None
+    assert exchange(said, "m-1") == said
+
+
+def test_what_a_customer_pastes_is_shown_though_it_begins_as_what_programs_send() -> None:
+    typed = user("EXTERNAL: I want to talk to a human", "u-9")
+    sent = user("EXTERNAL: remind", "u-10", metadata={"is_external": True})
+    assert [(one.id, one.text) for one in transcript([typed, sent])] == [("u-9", typed["text"])]
+    assert exchange(transcript([typed, bot("Sure.")]), "u-9") is not None
