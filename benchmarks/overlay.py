@@ -34,7 +34,7 @@ LONGEST = 900.0  # seconds that an index may take
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=Path("/work/shared/datasets"), help="folder of both data sets")
+    parser.add_argument("--data", type=Path, default=Path("../shared/datasets"), help="folder of both data sets")
     parser.add_argument("--messages", type=int, default=1_000, help="messages that are asked")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of entries")
     options = parser.parse_args(arguments)
