@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy bench-overlay bench-experiments
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy bench-overlay bench-experiments bench-chat
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -22,12 +22,12 @@ train: install  ## train a model from the working tree
 	@$(PYTHON_BIN) -m rasa train
 
 test: install  ## run all tests
-	@$(PYTHON_BIN) -m pytest
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile
 
 check: install  ## lint, types, import rules
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
-	@$(PYTHON_BIN) -m mypy learning components actions shop hub webchat deploy benchmarks
+	@$(PYTHON_BIN) -m mypy learning components actions shop hub desk webchat deploy benchmarks
 	@.venv/bin/lint-imports
 
 bench-nlu: install  ## NLU against Rasa's own pipelines on BANKING77 and CLINC150
@@ -54,8 +54,14 @@ bench-autonomy: install  ## how many of 1,000 paraphrases of excluded topics wou
 bench-experiments: install  ## A/B tests: false winners with a look every day, and people until a difference is found; the stop rule
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.experiments $(ARGS)
 
+bench-hub: install  ## the hub's lists over a million conversations
+	@$(PYTHON_BIN) -m benchmarks.hub $(ARGS)
+
 bench-overlay: install  ## what the live overlay adds to a message, up to 100,000 entries, on one core
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PYTHON_BIN) -m benchmarks.overlay $(ARGS)
+
+bench-chat: install  ## 50 customers at once: the web chat of the whole stack against plain Rasa
+	@$(PYTHON_BIN) -m benchmarks.chat $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

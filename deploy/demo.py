@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -235,31 +235,35 @@ def _traffic(story: Story) -> Iterator[Traffic]:
         thread.join()
 
 
-def _scratch_copy(root: Path) -> Path:
-    """Copy what git would commit, with the models, into a repository of its own."""
-    target = root / SCRATCH / "project"
+def scratch_copy(root: Path, folder: Path, prepare: Callable[[Path], None] = lambda target: None) -> Path:
+    """Copy what git would commit, with the models, into a repository of its own under `folder`.
+
+    `prepare` may change the copy before it is committed.
+    """
+    target = root / folder / "project"
     shutil.rmtree(target, ignore_errors=True)
     listed = _git(root, "ls-files", "--cached", "--others", "--exclude-standard")
     for name in filter(None, listed.splitlines()):
         if (root / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, target / name)
-    for folder in ("models", ".rasa"):
-        if (root / folder).is_dir():
-            shutil.copytree(root / folder, target / folder)
+    for trained in ("models", ".rasa"):
+        if (root / trained).is_dir():
+            shutil.copytree(root / trained, target / trained)
     (target / "var").mkdir(exist_ok=True)
-    _absorb_early(target / "learning.yml")
+    prepare(target)
     _git(target, "init", "--quiet")
     _git(target, "add", "--all")
     _git(target, "-c", "user.name=Demo", "-c", "user.email=demo@localhost", "commit", "--quiet", "-m", "The project")
     return target
 
 
-def _absorb_early(settings: Path) -> None:
+def _absorb_early(project: Path) -> None:
     """Let ten people's examples be absorbed: a story of a few minutes has no more, and should show the step."""
-    content = yaml.safe_load(settings.read_text("utf-8"))
+    path = project / "learning.yml"
+    content = yaml.safe_load(path.read_text("utf-8"))
     content["retrain"]["absorb_examples"] = ABSORBED_FROM
-    settings.write_text(yaml.safe_dump(content), "utf-8")
+    path.write_text(yaml.safe_dump(content), "utf-8")
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -288,7 +292,7 @@ def main(
     started = time.monotonic()
     try:
         cast = choose(root, data, seed)
-        project = _scratch_copy(root)
+        project = scratch_copy(root, SCRATCH, _absorb_early)
         stack = Stack(project, Ports.free(), say=lambda line: print(f"    {line}", flush=True))
         os.environ.update(stack.environment())
         story = Story(stack, App(load_settings(project)), cast)

@@ -41,6 +41,7 @@ def _addresses(stack: Stack) -> str:
     return f"""
 Evergreen is up.
   chat      {stack.bot_url}/webhooks/webchat/
+  widget    {stack.bot_url}/webhooks/webchat/demo/  (on a shop's page)
   hub       {stack.hub_url}/  (demo login: demo / {stack.demo_password})
   shop      {stack.shop_url}/openapi.json
   bot       {stack.bot_url}/webhooks/rest/webhook  (REST channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import secrets
 import signal
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ READY_SECONDS = 180  # a model loads in ten seconds on two cores; slow disks tak
 STOP_SECONDS = 15  # Sanic finishes open requests first
 TAIL_LINES = 15
 HOST = "127.0.0.1"
+KEPT_SECRETS = ("EVERGREEN_WEBCHAT_SECRET", "EVERGREEN_WEBCHAT_IDENTITY_SECRET", "EVERGREEN_HUB_SECRET")
 PR_SET_PDEATHSIG = 1  # from <sys/prctl.h>
 
 
@@ -40,11 +42,12 @@ class Ports:
     actions: int = 5055
     bot: int = 5005
     hub: int = 8080
+    desk: int = 8082
 
     @classmethod
     def free(cls) -> Ports:
         """Return ports that nothing listens on now."""
-        with _bound(4) as numbers:
+        with _bound(5) as numbers:
             return cls(*numbers)
 
 
@@ -70,6 +73,7 @@ class Stack:
         self.state = self.root / "var"
         # Hexadecimal: a token that begins with a dash would be taken for an option of `rasa run`, one start in 64.
         self.token = secrets.token_hex(24)
+        self.desk_token = secrets.token_hex(24)
         self.demo_password = secrets.token_urlsafe(9)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -88,13 +92,21 @@ class Stack:
         """Address of the hub."""
         return f"http://{HOST}:{self.ports.hub}"
 
+    @property
+    def desk_url(self) -> str:
+        """Address of the desk's own interface; people use the hub."""
+        return f"http://{HOST}:{self.ports.desk}"
+
     def environment(self) -> dict[str, str]:
         """Return the environment that every part gets: who is where, and the secrets of this run."""
         chosen = {
             "EVERGREEN_SHOP_URL": self.shop_url,
             "EVERGREEN_BOT_URL": self.bot_url,
             "EVERGREEN_BOT_TOKEN": self.token,
+            "EVERGREEN_DESK_URL": self.desk_url,
+            "EVERGREEN_DESK_TOKEN": self.desk_token,
             "EVERGREEN_HUB_DEMO_PASSWORD": self.demo_password,
+            **self._kept_secrets(),
             "SANIC_HOST": HOST,  # the action server listens on every address otherwise
             "RASA_TELEMETRY_ENABLED": "false",
             "SQLALCHEMY_SILENCE_UBER_WARNING": "1",
@@ -123,6 +135,7 @@ class Stack:
                 f"http://{HOST}:{ports.actions}/health",
             ),
             Part("bot", bot, f"{self.bot_url}/"),
+            Part("desk", (python, "-m", "desk", "serve", *at, str(ports.desk)), f"{self.desk_url}/healthz"),
             Part("hub", (python, "-m", "hub", *at, str(ports.hub)), f"{self.hub_url}/login"),
             Part("schedule", (python, "-m", "learning", "schedule"), None),
         ]
@@ -145,32 +158,32 @@ class Stack:
         if done.returncode:
             raise StackError(f"failed with exit code {done.returncode}:\n{_tail(log)}", "rasa train", f"read {log}")
 
-    def start(self) -> None:
-        """Start every part and wait until each answers.
+    def start(self, without: Collection[str] = ()) -> None:
+        """Start every part but those named in `without`, and wait until each answers.
 
         Raises:
             StackError: a port is taken, or a part stopped or did not answer in time.
         """
-        for name in ("shop", "actions", "bot", "hub"):
+        for name in ("shop", "actions", "bot", "hub", "desk"):
             port = getattr(self.ports, name)
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, port)) == 0:
                     raise StackError(
                         "is taken by another program", f"port {port} ({name})", "stop it, or use `--free-ports`"
                     )
-        for part in self.parts():
-            with self._log(part.name).open("wb") as out:
-                self._running[part.name] = subprocess.Popen(
-                    part.command,
-                    cwd=self.root,
-                    env=self.environment(),
-                    stdout=out,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
-                    preexec_fn=_end_with_parent,
-                )
-        for part in self.parts():
+        parts = [part for part in self.parts() if part.name not in without]
+        for part in parts:
+            self._launch(part)
+        for part in parts:
             self._wait_ready(part)
+
+    def restart(self, name: str) -> None:
+        """Kill a part, as a crash would, start it anew, and wait until it answers."""
+        _signal(self._running[name], signal.SIGKILL)
+        self._running[name].wait()
+        (part,) = [part for part in self.parts() if part.name == name]
+        self._launch(part)
+        self._wait_ready(part)
 
     def check(self) -> None:
         """Raise `StackError` if a part has stopped by itself."""
@@ -194,6 +207,18 @@ class Stack:
                 process.wait()
         self._running.clear()
 
+    def _launch(self, part: Part) -> None:
+        with self._log(part.name).open("wb") as out:
+            self._running[part.name] = subprocess.Popen(
+                part.command,
+                cwd=self.root,
+                env=self.environment(),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops them in order
+                preexec_fn=_end_with_parent,
+            )
+
     def _wait_ready(self, part: Part) -> None:
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -205,6 +230,19 @@ class Stack:
                 log = self._log(part.name)
                 raise StackError(f"did not answer within {READY_SECONDS} s:\n{_tail(log)}", part.name, f"read {log}")
             time.sleep(0.2)
+
+    def _kept_secrets(self) -> dict[str, str]:
+        """Return the secrets that outlive a restart, so that chats and logins do; made at the first start."""
+        path = self.state / "secrets.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        missing = [name for name in KEPT_SECRETS if name not in kept]
+        if missing:
+            kept.update({name: secrets.token_hex(32) for name in missing})
+            # Made here with its rights, so that it is never readable by other users.
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+                json.dump(kept, file)
+        return {name: self.environ.get(name) or kept[name] for name in KEPT_SECRETS}
 
     def _endpoints(self) -> Path:
         """Return the endpoints file: the project's own, or a copy with this run's port of the action server."""
