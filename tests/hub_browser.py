@@ -41,7 +41,7 @@ CHROMIUM = Path("/usr/bin/chromium")
 REPOSITORY = Path(__file__).resolve().parents[1]
 START_SECONDS = 60.0  # a busy machine; it takes three
 STOP_SECONDS = 10.0
-WAIT_MS = 10_000  # for anything that a page is to show
+WAIT_MS = 30_000  # for anything that a page is to show, on a busy machine, too
 DESKTOP, PHONE = 1280, 390  # CSS pixels
 SHOTS = "EVERGREEN_SHOTS"  # names the folder that `shot` writes to
 PEOPLE: Mapping[str, Role] = {
@@ -143,8 +143,9 @@ def browser() -> Iterator[Any]:
     """
     if not CHROMIUM.exists():
         pytest.skip(f"there is no {CHROMIUM}: install Debian's chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM))
         yield chromium

@@ -16,7 +16,10 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 
+from learning.adapters.database import MIGRATIONS
 from learning.adapters.project import Project
 from learning.adapters.store import Store
 from learning.adapters.tracker_sql import SqlTrackerEvents
@@ -483,6 +486,14 @@ def fresh_database(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(_migrated_database())
     return f"sqlite:///{path}"
+
+
+def upgrade_to(connection: sa.engine.Connection, revision: str) -> None:
+    """Bring a learning database to a revision, so that it is as an earlier version left it."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def unguard_audit(connection: sa.engine.Connection) -> None:

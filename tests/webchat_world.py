@@ -32,7 +32,7 @@ from webchat.settings import WebchatSettings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 IDENTITY_SECRET = b"fedcba9876543210fedcba9876543210"
-DEADLINE_S = 10
+DEADLINE_S = 30
 DEFAULTS = WebchatSettings(push_interval_ms=50, demo_page=True)
 SLOTS = ("last_feedback", "csat", "verified_customer", "email")
 DOMAIN = "slots:\n" + "".join(

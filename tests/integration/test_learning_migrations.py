@@ -5,29 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.engine import Connection
 
-from learning.adapters.database import MIGRATIONS
 from learning.adapters.store import Store
 from learning.calibration import read_calibration, read_decided
 from learning.model import LIVE, Action, Change, GoodTurn, ProposalState, ReleaseKind, Signal
 from learning.releasing import live_shares
-from tests.learning_builders import make_loop, make_project
+from tests.learning_builders import make_loop, make_project, upgrade_to
 
 AT = "2024-03-01 09:00:00.000000"
 SIGNAL = (
     "INSERT INTO signals (signal_id, turn_id, sender, kind, text, intent, confidence, weight, evidence, at, channel)"
     " VALUES (:id, :turn, 'ann', :kind, 'loyalty points?', 'nlu_fallback', 0.3, :weight, 'e', :at, 'rest')"
 )
-
-
-def upgrade_to(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
 
 
 def old_database(path: Path) -> str:

@@ -207,6 +207,7 @@ function restart({ keepText = false } = {}) {
 }
 
 async function open() {
+  field.disabled = false; // until here nobody would have heard an Enter, and inside a host page it is not known who writes
   chat += 1;
   const mine = chat;
   stopListening();
