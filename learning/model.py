@@ -850,6 +850,10 @@ class JobKind(str, Enum):
     RETRAIN = "retrain"
     DEPLOY = "deploy"  # a model that a retraining made, and that did not go live with it
     MODEL_BACK = "model_back"  # a former model runs again
+    EVALUATE = "evaluate"  # the running model on all that it is measured by
+    WATCH = "watch"  # what the alerts look at, and whether a new model does harm
+    DIGEST = "digest"
+    PRUNE = "prune"  # what nobody needs any more is deleted
 
 
 class JobState(str, Enum):
