@@ -7,7 +7,7 @@ import itertools
 import json
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -23,9 +23,11 @@ from learning.adapters.database import MIGRATIONS
 from learning.adapters.project import Project
 from learning.adapters.store import Store
 from learning.adapters.tracker_sql import SqlTrackerEvents
+from learning.alert_records import Delivery, Message, Target
 from learning.conversations import build, split
 from learning.errors import BotServerError
 from learning.events import read_event
+from learning.exams import Examined, LiveStory, Parsed, Played, Span
 from learning.loop import Loop
 from learning.model import (
     Conversation,
@@ -42,6 +44,7 @@ from learning.model import (
     Proposal,
     ProposalKind,
     ProposalState,
+    ServerState,
     Signal,
     Turn,
     content_id,
@@ -437,6 +440,23 @@ class FakeHost:
         return f"commit{len(self.messages)}"
 
 
+class FakeNotifier:
+    """Keeps what people would be told; the targets in `away` are not reached."""
+
+    def __init__(self, *names: str) -> None:
+        self.people = tuple(Target(name, content_id("target", name)) for name in names or ("email #1",))
+        self.sent: list[tuple[str, Message]] = []
+        self.away: set[str] = set()
+
+    def targets(self) -> tuple[Target, ...]:
+        return self.people
+
+    def send(self, message: Message, to: Collection[Target]) -> Delivery:
+        there = tuple(target for target in to if target.name not in self.away)
+        self.sent += [(target.name, message) for target in there]
+        return Delivery(there, tuple((target, "did not answer") for target in to if target.name in self.away))
+
+
 class FakeServer:
     """A running Rasa server; `refuses` makes it reject a new model."""
 
@@ -453,6 +473,18 @@ class FakeServer:
             raise BotServerError("answered PUT /model with 400", "Rasa server", "look at its log")
         self.model = model
 
+    def states(self) -> tuple[ServerState, ...]:
+        try:
+            return (ServerState("fake", self.running_model().name),)
+        except BotServerError as error:
+            return (ServerState("fake", "", str(error)),)
+
+    def align(self, model: Path) -> tuple[str, ...]:
+        if self.model.name == model.name:
+            return ()
+        self.load_model(model)
+        return ("fake",)
+
 
 class FakeNlu:
     """Models that answer from a function of (model name, text)."""
@@ -461,6 +493,10 @@ class FakeNlu:
         self.understands = understands
         self.trained_on: dict[str, str] = {}
         self.on_train: Callable[[], None] = lambda: None
+        self.marks: Callable[[str, str], frozenset[Span]] = lambda model, text: frozenset()
+        self.plays: Callable[[str, str], str] = lambda model, story: ""
+        self.ms: Callable[[str], float] = lambda model: 0.0
+        self.not_played = ""
 
     def train(self, training_data: Path, model: Path) -> None:
         self.trained_on = {
@@ -471,6 +507,21 @@ class FakeNlu:
 
     def predict(self, model: Path, texts: Sequence[str]) -> list[Prediction]:
         return [Prediction(text, self.understands(model.name, text), 0.9) for text in texts]
+
+    def examine(
+        self, models: Sequence[Path], texts: Sequence[str], stories: Sequence[LiveStory] = ()
+    ) -> list[Examined]:
+        return [
+            Examined(
+                tuple(
+                    Parsed(self.understands(model.name, text), 0.9, self.marks(model.name, text), self.ms(model.name))
+                    for text in texts
+                ),
+                tuple(Played(story.name, self.plays(model.name, story.name)) for story in stories),
+                self.not_played,
+            )
+            for model in models
+        ]
 
 
 @lru_cache(maxsize=1)
@@ -494,6 +545,14 @@ def upgrade_to(connection: sa.engine.Connection, revision: str) -> None:
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def downgrade_to(connection: sa.engine.Connection, revision: str) -> None:
+    """Take a learning database back to a revision."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def unguard_audit(connection: sa.engine.Connection) -> None:

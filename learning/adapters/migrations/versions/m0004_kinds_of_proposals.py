@@ -42,3 +42,17 @@ def upgrade() -> None:
     # The parts were weighted otherwise: calibration would take their sums for raw scores. What waits is measured anew.
     op.execute(sa.table("proposals", sa.column("score_parts", sa.Text)).update().values(score_parts="[]"))
     op.execute(sa.table("gaps", sa.column("changed", sa.Boolean)).update().values(changed=True))
+
+
+def downgrade() -> None:
+    """Drop them, with the proposals and entries of kinds that were not known before."""
+    newer = "kind IN ('merge', 'retire', 'reword')"
+    op.execute(f"DELETE FROM entries WHERE {newer}")
+    op.execute(f"DELETE FROM proposals WHERE {newer}")
+    for name in ("label_use", "agent_answers", "second_readings"):
+        op.drop_table(name)
+    with op.batch_alter_table("entries") as entries:
+        entries.drop_column("target")
+    with op.batch_alter_table("proposals") as proposals:
+        for name in ("assignee", "warnings", "drafter", "target"):
+            proposals.drop_column(name)

@@ -92,6 +92,33 @@ def upgrade() -> None:
     _history(op.get_bind())
 
 
+def downgrade() -> None:
+    """Drop them; of the releases those stay that brought one entry to everybody."""
+    connection = op.get_bind()
+    with op.batch_alter_table("releases") as releases:
+        releases.add_column(sa.Column("entry_id", sa.String(16), nullable=False, server_default=""))
+    op.execute(
+        "UPDATE releases SET entry_id = COALESCE((SELECT MIN(item_id) FROM release_changes"
+        " WHERE release_changes.number = releases.number AND after > 0), '')"
+    )
+    op.execute("DELETE FROM releases WHERE what <> 'publish' OR entry_id = ''")
+    with op.batch_alter_table("releases") as releases:
+        for name in ("undoes", "reason", "what"):
+            releases.drop_column(name)
+        releases.alter_column("entry_id", existing_type=sa.String(16), existing_nullable=False, server_default=None)
+    for name in ("deployed_models", "pull_requests", "experiments", "rollouts", "release_changes", "quarantine"):
+        op.drop_table(name)
+    op.drop_table("exposures")
+    op.drop_index("ix_entries_changed", "entries")
+    with op.batch_alter_table("entries") as entries:
+        for name in ("changed", "held_by", "absorbed_by", "share"):
+            entries.drop_column(name)
+    with op.batch_alter_table("conversations") as conversations:
+        for name in ("csat", "thumb", "handoff_after", "fallback_after", "thumbs_down", "answered"):
+            conversations.drop_column(name)
+    connection.execute(sa.text("DELETE FROM meta WHERE key = 'running_model'"))
+
+
 def _releases() -> None:
     """Part what a release changed from the release, and tell of the entries that are not live any more."""
     op.create_table(

@@ -39,3 +39,15 @@ def upgrade() -> None:
         " FOR EACH STATEMENT EXECUTE FUNCTION audit_guard()"
     )
     op.execute("CREATE TRIGGER audit_follows BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_follows()")
+
+
+def downgrade() -> None:
+    """Take the triggers away; the rows stay as they are."""
+    if op.get_bind().dialect.name == "sqlite":
+        for name in ("audit_follows", "audit_no_delete", "audit_no_update"):
+            op.execute(f"DROP TRIGGER IF EXISTS {name}")
+        return
+    op.execute("DROP TRIGGER IF EXISTS audit_follows ON audit")
+    op.execute("DROP TRIGGER IF EXISTS audit_no_change ON audit")
+    op.execute("DROP FUNCTION audit_follows()")
+    op.execute("DROP FUNCTION audit_guard()")

@@ -7,6 +7,10 @@ down_revision = "0006"
 
 GENESIS = "0" * 64
 REFUSED = "the audit log is append-only"
+FORMER = (
+    "NEW.seq <> (SELECT COALESCE(MAX(seq), 0) + 1 FROM audit) OR"
+    f" NEW.previous_hash <> COALESCE((SELECT row_hash FROM audit WHERE seq = NEW.seq - 1), '{GENESIS}')"
+)
 
 
 def upgrade() -> None:
@@ -29,5 +33,20 @@ def upgrade() -> None:
         " INTO newest;"
         " IF NEW.seq <> COALESCE(newest.seq, 0) + 1"
         f" OR NEW.previous_hash <> COALESCE(newest.row_hash, '{GENESIS}')"
+        f" THEN RAISE EXCEPTION '{REFUSED}'; END IF; RETURN NEW; END $$"
+    )
+
+
+def downgrade() -> None:
+    """Put back what checked new rows before."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TRIGGER IF EXISTS audit_follows")
+        op.execute(
+            f"CREATE TRIGGER audit_follows BEFORE INSERT ON audit WHEN {FORMER}"
+            f" BEGIN SELECT RAISE(ABORT, '{REFUSED}'); END"
+        )
+        return
+    op.execute(
+        f"CREATE OR REPLACE FUNCTION audit_follows() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF {FORMER}"
         f" THEN RAISE EXCEPTION '{REFUSED}'; END IF; RETURN NEW; END $$"
     )

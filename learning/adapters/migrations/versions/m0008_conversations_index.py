@@ -12,6 +12,10 @@ revision = "0008"
 down_revision = "0007"
 
 CHUNK = 10_000  # rows that are given their place at a time
+COLUMNS = (
+    *("place", "channel", "model", "lowest_confidence", "frustration", "thumbs_up", "fallbacks", "service_failures"),
+    *("escalated_at", "agent_at", "opening", "intents", "signals", "entries", "again", "review", "indexed"),
+)
 SPREAD = 24  # bits of a place that tell conversations of one second apart
 
 # FTS5 keeps no texts of its own; these tell it what came and what went.
@@ -32,6 +36,19 @@ def upgrade() -> None:
     _places()
     op.create_index("ix_conversations_place", "conversations", ["place"], unique=True)
     op.create_index("ix_conversations_indexed", "conversations", ["indexed", "place"])
+
+
+def downgrade() -> None:
+    """Drop what lists show, the search, and what people have said of conversations."""
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP TABLE conversation_search")
+    for name in ("draws", "saved_filters", "annotations", "tags", "conversation_texts"):
+        op.drop_table(name)
+    for name in ("ix_conversations_indexed", "ix_conversations_place"):
+        op.drop_index(name, "conversations")
+    with op.batch_alter_table("conversations") as conversations:
+        for column in COLUMNS:
+            conversations.drop_column(column)
 
 
 def _search() -> None:

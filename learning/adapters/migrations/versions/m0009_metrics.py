@@ -43,6 +43,19 @@ def upgrade() -> None:
     op.execute(f"INSERT INTO metric_dirty SELECT DISTINCT {day} FROM conversations WHERE last_at IS NOT NULL")
 
 
+def downgrade() -> None:
+    """Drop the figures and what back ends were asked; they can be mined again."""
+    if op.get_bind().dialect.name == "sqlite":
+        for event in EVENTS:
+            op.execute(f"DROP TRIGGER metric_{event.partition(' ')[0].lower()}")
+    else:
+        op.execute("DROP TRIGGER metric_day ON conversations")
+        op.execute("DROP FUNCTION metric_day_changed()")
+    op.drop_index("ix_conversations_started", "conversations")
+    for name in ("metric_dirty", "metric_days", "service_calls"):
+        op.drop_table(name)
+
+
 def _sqlite_triggers() -> None:
     for event, rows in EVENTS.items():
         marks = " ".join(

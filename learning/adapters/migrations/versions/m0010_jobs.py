@@ -37,3 +37,10 @@ def upgrade() -> None:
         sa.Column("heartbeat", sa.DateTime, nullable=False),
     )
     op.add_column("deployed_models", sa.Column("card", sa.Text, nullable=False, server_default="{}"))
+
+
+def downgrade() -> None:
+    """Drop the jobs, the workers and the cards."""
+    op.drop_column("deployed_models", "card")
+    op.drop_table("workers")
+    op.drop_table("jobs")

@@ -10,3 +10,8 @@ down_revision = "0010"
 def upgrade() -> None:
     """Add the mark; of former answers nobody has said so."""
     op.add_column("agent_answers", sa.Column("recommended", sa.Boolean, nullable=False, server_default=sa.false()))
+
+
+def downgrade() -> None:
+    """Drop the mark."""
+    op.drop_column("agent_answers", "recommended")
