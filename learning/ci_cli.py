@@ -13,6 +13,7 @@ from learning import console
 from learning.bootstrap import App
 from learning.console import line
 from learning.gate import GateReport, run_gate
+from learning.gate_rules import NAMES
 from learning.gate_view import render_gate
 from learning.review_options import AS_JSON, app_of
 
@@ -54,6 +55,8 @@ def _show(report: GateReport) -> None:
     console.out.print(f"gate {'passed' if report.passed else 'failed'}: {line(report.reason)}")
     for problem in report.problems:
         console.out.print(f"  {line(problem)}")
+    for rule in report.rules:
+        console.out.print(f"  {rule.state.value:<13} {NAMES[rule.name]}: {line(rule.sentence)}")
     for item in report.labels:
         console.out.print(f"  {line(item.label)}: {item.before} -> {item.after} of {item.total}")
     for text in report.comparison.lost if report.comparison else ():

@@ -9,9 +9,13 @@ from pathlib import Path
 
 from learning.entry_files import LearnedFile, read_learned
 from learning.errors import ReviewError
-from learning.evaluate import Comparison, compare, evaluate
-from learning.labels import LabelChanges, renamed
-from learning.model import ANSWERING, FALLBACK_INTENT, LEARNED_INTENT, TEACHING, Example, Prediction, ProposalKind
+from learning.evaluate import Comparison
+from learning.evaluation import judge_examined, read_files
+from learning.exams import Examined
+from learning.gate_rules import Rule
+from learning.labels import LabelChanges
+from learning.model import ANSWERING, LEARNED_INTENT, TEACHING, Example, ProposalKind
+from learning.model_card import LabelChange
 from learning.ports import NluRunner, ProjectFiles
 from learning.publish import proposal_of
 from learning.review import LEARNED_KEY, check_sayable
@@ -31,29 +35,21 @@ class Side:
 
 
 @dataclass(frozen=True)
-class LabelDelta:
-    """How many of the `total` held-out messages of a label were understood before, and are now."""
-
-    label: str
-    total: int
-    before: int
-    after: int
-
-
-@dataclass(frozen=True)
 class GateReport:
     """The verdict: `problems` are why the change is not sound; without any, `comparison` decides.
 
-    `retired` counts the held-out messages, by label, that the change takes out of the exam.
+    `retired` counts the held-out messages, by label, that the change takes out of the exam. `rules` are those that the
+    comparison went by: no conversations are played, and the regression set is not asked.
     """
 
     passed: bool
     reason: str
     problems: tuple[str, ...] = ()
     comparison: Comparison | None = None
-    labels: tuple[LabelDelta, ...] = ()
+    labels: tuple[LabelChange, ...] = ()
     changed: tuple[str, ...] = ()
     retired: Mapping[str, int] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
 
 def run_gate(
@@ -105,15 +101,14 @@ def run_gate(
     say("training with the change")
     model = work / "head.tar.gz"
     head.nlu.train(head.settings.path(head.settings.project.data), model)
-    wanted = renamed(holdout, changes)
-    texts = [example.text for example in wanted]
-    say(f"comparing on {len(texts)} held-out messages")
-    before = _today(base.nlu.predict(base_model, texts), changes)
-    after = _today(head.nlu.predict(model, texts), changes)
-    limit = base.settings.retrain.max_accuracy_drop
-    comparison = compare(evaluate(wanted, before), evaluate(wanted, after), limit)
-    labels = _deltas(wanted, before, after)
-    return GateReport(comparison.passed, comparison.reason, (), comparison, labels, changed, retired)
+    exam = read_files(base.project, base.settings.project, changes)
+    say(f"comparing on {len(exam.holdout)} held-out messages and {len(exam.texts) - len(exam.holdout)} more")
+    # Each side asks its own code: a change may be one of the components.
+    (before,), (after,) = base.nlu.examine([base_model], exam.texts), head.nlu.examine([model], exam.texts)
+    compared = judge_examined(exam, _untimed(before), _untimed(after), changes, base.settings.gate)
+    comparison = compared.comparison
+    labels, rules = compared.moved_labels, compared.verdict.rules
+    return GateReport(comparison.passed, comparison.reason, (), comparison, labels, changed, retired, rules)
 
 
 def check_files(learned: Mapping[str, str]) -> list[str]:
@@ -186,19 +181,6 @@ def _told_retired(retired: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _today(predictions: Sequence[Prediction], changes: LabelChanges) -> list[Prediction]:
-    return [replace(item, label=changes.now(item.label) or FALLBACK_INTENT) for item in predictions]
-
-
-def _deltas(
-    holdout: Sequence[Example], before: Sequence[Prediction], after: Sequence[Prediction]
-) -> tuple[LabelDelta, ...]:
-    """Return the labels whose messages are understood more or less often than before, the worst first."""
-    counts: dict[str, list[int]] = {}
-    for example, old, new in zip(holdout, before, after, strict=True):
-        row = counts.setdefault(example.label, [0, 0, 0])
-        row[0] += 1
-        row[1] += old.label == example.label
-        row[2] += new.label == example.label
-    moved = [LabelDelta(label, *row) for label, row in counts.items() if row[1] != row[2]]
-    return tuple(sorted(moved, key=lambda item: (item.after - item.before, item.label)))
+def _untimed(examined: Examined) -> Examined:
+    """Return answers without their times: two processes that ran one after the other cannot be compared by them."""
+    return replace(examined, parsed=tuple(replace(one, ms=0.0) for one in examined.parsed))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import comb
 from typing import Any
 
+from learning.gate_rules import NAMES, Rule, State, rules_from_plain
 from learning.model import Example, Prediction
 
 SURE = 0.05  # a p-value under it is more than noise
@@ -40,7 +41,8 @@ class ModelCard:
     `data` is the fingerprint of the training data with domain and configuration, `commit` that of the project, `taught`
     how many published entries were among it. `gained` and `lost` are the messages that only one of the two understood;
     `labels` are all held-out labels. `wrong` is what the new model takes for something else, as (label, answered as,
-    how often).
+    how often). `rules` are those of the gate with what came of them, none in cards of earlier versions, and `interval`
+    holds the difference in accuracy (-1..1) with a probability of 95 %.
     """
 
     champion: str
@@ -57,6 +59,8 @@ class ModelCard:
     lost: tuple[Moved, ...] = ()
     labels: tuple[LabelChange, ...] = ()
     wrong: tuple[tuple[str, str, int], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    interval: tuple[float, float] | None = None
 
     @property
     def chance(self) -> float:
@@ -121,7 +125,25 @@ def from_plain(plain: Mapping[str, Any]) -> ModelCard | None:
     moved = {name: tuple(Moved(**one) for one in plain[name]) for name in ("gained", "lost")}
     labels = tuple(LabelChange(**one) for one in plain["labels"])
     wrong = tuple((str(label), str(said), int(count)) for label, said, count in plain["wrong"])
-    return ModelCard(**{**plain, **moved, "labels": labels, "wrong": wrong})
+    rules = rules_from_plain(plain.get("rules") or ())
+    ends = plain.get("interval")
+    interval = (float(ends[0]), float(ends[1])) if ends else None
+    found = {**moved, "labels": labels, "wrong": wrong, "rules": rules, "interval": interval}
+    # What a newer version has added is not for this one.
+    known = {name: value for name, value in plain.items() if name in {one.name for one in fields(ModelCard)}}
+    return ModelCard(**{**known, **found})
+
+
+def told(card: ModelCard) -> tuple[str, ...]:
+    """Return what the gate said of a model, one line for each rule; a single one where an earlier version judged."""
+    if not card.rules:
+        return (f"{'passed' if card.passed else 'blocked'}: {card.reason}",)
+    return tuple(f"{rule.state.value:<13} {NAMES.get(rule.name, rule.name)}: {rule.sentence}" for rule in card.rules)
+
+
+def blocked_rules(card: ModelCard) -> tuple[Rule, ...]:
+    """Return the rules that block."""
+    return tuple(rule for rule in card.rules if rule.state is State.BLOCKED)
 
 
 def _by_loss(one: LabelChange) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from hub.context import Hub, form_of, hub_of, user_of
 from hub.live import Topic
 from hub.rendering import leave_notice
-from hub.retraining.views import job_state, read_comparison, read_retraining
+from hub.retraining.views import compared_with, job_state, read_comparison, read_retraining, rule_state
 from hub.routing import action, may, page
 from hub.staff.roles import Right
 from hub.texts import retraining as retraining_texts
@@ -23,6 +23,7 @@ SEE_OTHER = 303
 DATABASE = "learning database"  # begins the item of what failed there; other store errors say that somebody was first
 HOME = "/retraining"
 START, BACK = "start", "back"  # the forms that may be wrong
+STATES: Mapping[str, Any] = {"state_of": job_state, "rule_state": rule_state}  # what templates mark things by
 
 
 def retraining(request: Request) -> Response:
@@ -101,8 +102,8 @@ def _said(error: StoreError) -> str:
 def _page(request: Request, problem: str = "", code: int = 200, wrong: str = "") -> Response:
     hub = hub_of(request)
     found = read_retraining(hub.loop)
-    content: dict[str, Any] = {"found": found, "state_of": job_state, "problem": problem, "wrong": wrong}
-    return hub.renderer.page(request, "retraining_page.html", code, **content)
+    content: dict[str, Any] = {"found": found, "problem": problem, "wrong": wrong, **STATES}
+    return hub.renderer.page(request, "retraining_page.html", code, **content, compared_with=compared_with)
 
 
 def _job_page(request: Request, problem: str = "", code: int = 200, wrong: str = "") -> Response:
@@ -114,9 +115,9 @@ def _job_page(request: Request, problem: str = "", code: int = 200, wrong: str =
         code,
         seen=view(hub.loop, job),
         comparison=read_comparison(hub.loop, job),
-        state_of=job_state,
         problem=problem,
         wrong=wrong,
+        **STATES,
     )
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from learning.branch import for_everybody
+from learning.exams import CASE, EvaluationRow, SuiteCount
+from learning.gate_rules import Rule, State
 from learning.jobs import OPEN, JobView, view, worker_is_there
 from learning.loop import Loop
 from learning.model import DeployedModel, Job, JobKind, JobState, ProposalState
 from learning.model_card import ModelCard, from_plain
 
 JOBS_SHOWN = 20
+EVALUATIONS_SHOWN = 14  # two weeks of daily ones
 LOOKED_BACK = 50  # jobs among which the newest comparison is looked for
 TRAININGS = (JobKind.RETRAIN, JobKind.DEPLOY, JobKind.MODEL_BACK)
 
@@ -32,13 +36,21 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a training came to; `candidate` is None where the model went live."""
+    """What a training came to; `candidate` is None where the model went live.
+
+    `cases` are the words of the confirmed messages that its rules tell of, by what stands for them there.
+    """
 
     job: Job
     card: ModelCard
     candidate: Candidate | None
     absorbed: int = 0
     kept: int = 0
+    cases: Mapping[str, str] = field(default_factory=dict)
+
+    def said(self, key: str) -> str | None:
+        """Return the words of a case, None where they were forgotten since."""
+        return self.cases.get(key) if key.startswith(CASE) else key
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class Retraining:
     jobs: tuple[Job, ...]
     models: tuple[ModelRow, ...]
     cron: str
+    evaluations: tuple[EvaluationRow, ...] = ()
 
 
 def read_retraining(loop: Loop) -> Retraining:
@@ -85,6 +98,7 @@ def read_retraining(loop: Loop) -> Retraining:
         jobs=tuple(job for job in trainings if job.state not in OPEN)[:JOBS_SHOWN],
         models=models,
         cron=loop.settings.schedule.retrain_cron,
+        evaluations=tuple(loop.store.evaluations(EVALUATIONS_SHOWN)),
     )
 
 
@@ -94,7 +108,9 @@ def read_comparison(loop: Loop, job: Job) -> Comparison | None:
     if card is None:
         return None
     absorbed, kept = len(job.report.get("absorbed", ())), len(job.report.get("kept", ()))
-    return Comparison(job, card, _candidate(loop, job, card), absorbed, kept)
+    keys = {one.key for rule in card.rules for one in rule.examples if one.key.startswith(CASE)}
+    cases = {case.key: case.text for case in loop.store.regression_cases() if case.key in keys} if keys else {}
+    return Comparison(job, card, _candidate(loop, job, card), absorbed, kept, cases)
 
 
 def _candidate(loop: Loop, job: Job, card: ModelCard) -> Candidate | None:
@@ -112,6 +128,18 @@ def _models(loop: Loop) -> tuple[ModelRow, ...]:
         ModelRow(model, from_plain(model.card), model.name == running, (folder / model.name).is_file())
         for model in loop.store.deployed_models()
     )
+
+
+def rule_state(rule: Rule) -> str:
+    """Return the word by which a style sheet marks how a rule came out."""
+    return {State.PASSED: "done", State.BLOCKED: "critical"}.get(rule.state, "low")
+
+
+def compared_with(row: EvaluationRow, rows: Sequence[EvaluationRow], suite: str) -> SuiteCount | None:
+    """Return the result of the evaluation before a row's in a suite, None where that was on other cases."""
+    older = [one for one in rows if one.number < row.number]
+    now, before = row.suite(suite), older[0].suite(suite) if older else None
+    return before if now and before and now.exam == before.exam else None
 
 
 def job_state(job: Job) -> str:

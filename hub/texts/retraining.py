@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from learning.gate_rules import State
 from learning.jobs import ABSORB, COMPARE, MINE, PREPARE, SWAP, TRAIN
 from learning.model import JobKind, JobState
 
 TITLE = "Retraining"
 INTRO = (
     "A training makes a new model from the project's data and everything published, compares it with the running one "
-    "on messages that are never trained on, and lets it go live if it is not worse."
+    "on messages and conversations that are never trained on, and lets it go live if no rule blocks it."
 )
 NO_WORKER = (
     "Nobody is there to do it: what you ask for waits until a worker starts (python -m learning schedule, or python -m "
@@ -27,7 +28,7 @@ SCHEDULED = "By itself it trains at {cron} (cron, UTC)."
 # Starting
 START = "Train a new model"
 START_HINT = "It takes some minutes on this machine; the assistant goes on answering."
-DEPLOY_BY_ITSELF = "Let it go live by itself if it is not worse"
+DEPLOY_BY_ITSELF = "Let it go live by itself if no rule blocks it"
 DEPLOY_BY_ITSELF_HINT = "Without this it waits here for somebody to decide."
 START_BUTTON = "Start training"
 BUSY = "A training waits or is at work; see above."
@@ -38,6 +39,10 @@ KINDS = {
     JobKind.RETRAIN: "Training",
     JobKind.DEPLOY: "Deploying a model",
     JobKind.MODEL_BACK: "Going back to a former model",
+    JobKind.EVALUATE: "Evaluating the running model",
+    JobKind.WATCH: "Looking for what is wrong",
+    JobKind.DIGEST: "Sending the digest",
+    JobKind.PRUNE: "Deleting what is old",
 }
 STATES = {
     JobState.QUEUED: "Waiting",
@@ -54,6 +59,10 @@ STEPS = {
     SWAP: "Loading the model",
     ABSORB: "Tidying up the overlay",
     MINE: "Reading and grouping",
+    "watch": "Watching the new model",
+    "alerts": "Looking for alerts",
+    "digest": "Writing and sending",
+    "prune": "Deleting",
 }
 NOW = "Now"
 JOB_BY = "Asked for by {who}, {at}"
@@ -105,6 +114,41 @@ NOISE_TEST = (
     "McNemar's exact test, two-sided, over the messages that only one of the two understood. The hold-out is small, "
     "and not all that customers say."
 )
+INTERVAL = (
+    "On the hold-out the new model understands {low} to {high} points more, with a probability of 95 % (a bootstrap "
+    "over messages)."
+)
+RULES = "What the rules say"
+RULE_NAMES = {
+    "overall": "Understanding overall",
+    "intents": "Each intent",
+    "out_of_scope": "Out of scope",
+    "regression": "Regression set",
+    "entities": "Entities",
+    "stories": "Conversations",
+    "latency": "Time to answer",
+}
+RULE_STATES = {State.PASSED: "passed", State.BLOCKED: "blocks", State.UNDECIDED: "not decidable"}
+RULE_EXAMPLES = "Examples"
+CASE_FORGOTTEN = "a message that was forgotten or dropped since"
+EVALUATIONS = "The running model, measured"
+EVALUATIONS_INTRO = (
+    "Each time on everything that no model is trained on, by the model alone, without the overlay. A difference is "
+    "shown where the cases are the same as the time before."
+)
+NO_EVALUATIONS = (
+    "It was not measured yet: that happens at the times of the schedule, or with python -m learning evaluate."
+)
+SUITES = {
+    "holdout": "Hold-out",
+    "regression": "Regression set",
+    "out_of_scope": "Out of scope",
+    "entities": "Entities",
+    "stories": "Conversations",
+}
+TIME = "ms, p50 / p95"
+OF = "{passed} of {total}"
+NOT_RUN = "not run"
 LABELS_MOVED = "Intents that changed"
 LABELS_SAME = "No intent is understood more or less often."
 LOST = "Lost: understood before, not any more"
@@ -126,7 +170,7 @@ DEPLOY = "Let it go live"
 DEPLOY_HINT = "It is loaded into the running bot; the former model stays, to go back to."
 OVERRIDE = "Let it go live all the same"
 OVERRIDE_HINT = (
-    "The comparison says that it is worse. Your reason goes into the audit log with what the comparison said. Only an "
+    "At least one rule says that it is worse. Your reason goes into the audit log with what the rules said. Only an "
     "admin may do this."
 )
 OVERRIDE_ADMIN = "An admin may let it go live all the same, with a reason."
@@ -135,7 +179,7 @@ CANDIDATE_LATE = "Another model runs by now than the one it was compared with; t
 
 # Models
 MODELS = "Models that went live"
-MODELS_INTRO = "The files of the five newest are kept."
+MODELS_INTRO = "The files of the newest are kept, and always those of the running one and of the one before it."
 NO_MODELS = "No model went live by retraining yet."
 WENT_LIVE_AT = "Went live"
 ENTRIES = "Entries"

@@ -64,7 +64,7 @@ def test_the_exam_is_that_of_the_base(tmp_path: Path) -> None:
     changed = side(tmp_path / "head", lambda model, text: "greet", MORE)
     easy = "nlu:\n- intent: greet\n  examples: |\n    - my parcel?\n    - lost password\n"
     (tmp_path / "head/tests/holdout/nlu.yml").write_text(easy)
-    (tmp_path / "head/learning.yml").write_text("retrain:\n  max_accuracy_drop: 1.0\n")
+    (tmp_path / "head/learning.yml").write_text("gate:\n  max_accuracy_drop: 1.0\n")
     changed = replace(changed, settings=load_settings(tmp_path / "head", {}))
     (tmp_path / "work").mkdir()
 
