@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from learning.adapters.child import command_of
 from learning.errors import TrainingError
 from learning.model import Prediction
 from learning.settings import Settings
@@ -29,16 +30,23 @@ PREDICT_TIMEOUT = 600  # seconds
 LOOK = 0.5  # seconds between two looks whether somebody wants it to stop
 TIDY_UP = 5  # seconds from asking a child to end to making it
 VALIDATION_LINES = 15  # of its output that are told
+CODE = Path(__file__).resolve().parents[2]
+THREADS = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("TF_INTRA_OP_PARALLELISM_THREADS", "TF_INTER_OP_PARALLELISM_THREADS"),
+)
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
 MARK = b"\x1epredictions\x1e"  # parts the result from whatever libraries print
 
 
 class RasaNlu:
-    """Runs Rasa in child processes from the project's root."""
+    """Runs Rasa in child processes from the project's root; they leave the processor to the running bot."""
 
     def __init__(self, settings: Settings) -> None:
         self._root = settings.root.resolve()
         self._project = settings.project
+        self._nice = min(max(settings.retrain.nice, 0), 19)
+        self._threads = settings.retrain.threads
 
     def train(self, training_data: Path, model: Path) -> None:
         """Train on `training_data` with the project's config and domain, and write the archive to `model`.
@@ -106,13 +114,15 @@ class RasaNlu:
     def _run(
         self, command: list[str], item: str, timeout: int, sent: bytes = b"", **options: Any
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a child process to its end; it goes with whatever ends this work (`learning.stopping`, Ctrl-C)."""
+        """Run a child process to its end; it goes with whatever ends this work (`learning.stopping`, a kill)."""
+        command = command_of(command, self._nice)
+        environment = {**_environment(os.environ), **_threads(self._threads)}
         deadline = time.monotonic() + timeout
         # A file, not a pipe: communicating again after a timeout does not go on writing to one.
         with tempfile.TemporaryFile() as file:
             file.write(sent)
             file.seek(0)
-            process = subprocess.Popen(command, cwd=self._root, env=_environment(os.environ), stdin=file, **options)
+            process = subprocess.Popen(command, cwd=self._root, env=environment, stdin=file, **options)
         try:
             while True:
                 try:
@@ -139,7 +149,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _environment(base: Mapping[str, str]) -> dict[str, str]:
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "SQLALCHEMY_SILENCE_UBER_WARNING": "1", "RASA_TELEMETRY_ENABLED": "false"}
-    return {**base, **quiet, "EVERGREEN_OVERLAY": "off"}
+    # The project may be any folder: this package is found where it runs now.
+    path = os.pathsep.join(filter(None, (str(CODE), base.get("PYTHONPATH"))))
+    return {**base, **quiet, "EVERGREEN_OVERLAY": "off", "PYTHONPATH": path}
+
+
+def _threads(most: int) -> dict[str, str]:
+    """Return what tells the libraries that Rasa computes with how many threads they may use; 0: as they like."""
+    return dict.fromkeys(THREADS, str(most)) if most > 0 else {}
 
 
 def main() -> None:

@@ -15,6 +15,12 @@ TIMEOUT = 10.0  # seconds for a status
 LOAD_TIMEOUT = 180.0  # seconds; a model with word vectors takes a minute to load
 ATTEMPTS = 3
 PAUSE = 0.2  # seconds between two looks at which model runs
+PROBE = "hello"  # a message that every model can read
+PROBE_TIMEOUT = 60.0  # seconds; the first message waits for what a component loads only then
+
+
+class ServerAway(BotServerError):
+    """The server does not answer at all; it may be starting, or gone."""
 
 
 class RasaServer:
@@ -32,6 +38,11 @@ class RasaServer:
         except httpx.InvalidURL as error:
             raise SettingsError(f"is no URL ({error})", f"bot.url {url}", "write http://host:port") from error
 
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return self._url
+
     def running_model(self) -> Path:
         """Return the path of the model that answers now.
 
@@ -46,10 +57,10 @@ class RasaServer:
         return self._models / Path(model).name  # Rasa tells the name, not where it is
 
     def load_model(self, model: Path) -> None:
-        """Swap the running model and wait until it answers; the old one stays if it cannot be loaded.
+        """Swap the running model and wait until it reads a message; the old one stays if it cannot be loaded.
 
         Raises:
-            BotServerError: the model could not be loaded.
+            BotServerError: the model could not be loaded, or reads no message.
 
         """
         self._request("PUT", "/model", json={"model_file": str(model.resolve())}, timeout=LOAD_TIMEOUT)
@@ -60,6 +71,14 @@ class RasaServer:
                     f"still runs another model after loading {model.name}", self._url, "look at its log"
                 )
             time.sleep(PAUSE)
+        self._probe(model)
+
+    def _probe(self, model: Path) -> None:
+        """Have the server understand a message, outside of any conversation: that it is there says nothing of that."""
+        response = self._request("POST", "/model/parse", json={"text": PROBE}, timeout=PROBE_TIMEOUT)
+        if not isinstance(_json(response).get("intent"), dict):
+            step = "look at its log, and at the model's pipeline"
+            raise BotServerError(f"reads no message with {model.name}", f"Rasa server {self._url}", step)
 
     def _request(self, method: str, path: str, **options: object) -> httpx.Response:
         retrying = Retrying(
@@ -71,7 +90,7 @@ class RasaServer:
         try:
             response = retrying(self._client.request, method, path, **options)
         except httpx.HTTPError as error:
-            raise BotServerError(
+            raise ServerAway(
                 f"does not answer ({type(error).__name__})", f"Rasa server {self._url}", "start it with `make run`"
             ) from error
         if response.status_code in (401, 403):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from learning.adapters import schema
 from learning.adapters.audit_log import append_row, content_hash, entry_evidence
 from learning.adapters.database import bump_overlay, get_meta, set_meta, upsert
 from learning.adapters.store_conversations import ConversationTables
-from learning.model import EVERYBODY, DeployedModel, Entry, ProposalState
+from learning.model import EVERYBODY, DeployedModel, Entry, ProposalState, Talk, WatchedModel
 
 RUNNING = "running_model"  # key of the name of the model that runs, as far as is known
 PUBLISHED, ABSORBED = ProposalState.PUBLISHED.value, ProposalState.ABSORBED.value
@@ -50,6 +50,26 @@ class ModelTables(ConversationTables):
         """Return the name of the model that ran when somebody looked last, empty if nobody did."""
         with self._database.read() as connection:
             return get_meta(connection, RUNNING) or ""
+
+    def watched_models(self) -> list[WatchedModel]:
+        """Return the models whose first days were watched, the newest first."""
+        table = schema.watched_models
+        query = sa.select(table).order_by(table.c.since.desc(), table.c.name.desc())
+        with self._database.read() as connection:
+            return [WatchedModel(**row._mapping) for row in connection.execute(query)]
+
+    def save_watched_model(self, watched: WatchedModel) -> None:
+        """Write how a model's first days go."""
+        with self._database.write() as connection:
+            upsert(connection, schema.watched_models, "name", asdict(watched))
+
+    def talks(self, since: datetime, until: datetime) -> list[Talk]:
+        """Return the conversations that began from `since` until just before `until`, by their end."""
+        table = schema.conversations
+        columns = (table.c[one.name] for one in fields(Talk))
+        query = sa.select(*columns).where(table.c.started >= since, table.c.started < until, table.c.turns > 0)
+        with self._database.read() as connection:
+            return [Talk(*row) for row in connection.execute(query.order_by(table.c.last_at, table.c.sender))]
 
     def settle_model(self, running: str, who: str, at: datetime, reason: str = "") -> tuple[list[str], list[str]]:
         """Note which model runs; return the entries that came back to the overlay, and those that leave it.

@@ -9,10 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hub.retraining.pages import TOPICS
 from hub.texts import retraining as retraining_texts
+from learning.adapters import schema
 from learning.bootstrap import App
+from learning.exams import EvaluationRow, RegressionCase, SuiteCount
 from learning.jobs import MODEL_JOBS, SILENT, TRAIN, ask
 from learning.model import JobKind, JobState
 from learning.tasks import tasks_of
@@ -199,3 +202,46 @@ def test_times_are_told_as_people_say_them(seconds: float, said: str) -> None:
 @pytest.mark.parametrize(("share", "said"), [(1.0, "100"), (0.5, "50"), (0.034, "3.4"), (0.00001, "less than 0.1")])
 def test_shares_keep_the_digits_that_matter(share: float, said: str) -> None:
     assert retraining_texts.percent(share) == said
+
+
+def test_every_rule_is_told_with_the_words_of_its_cases(bench: Bench, client: TestClient) -> None:
+    store = bench.world.store
+    case = RegressionCase(
+        "a" * 16, f"loyalty {HOSTILE}", "track_order", "example", "b" * 16, "s" * 16, bench.world.clock()
+    )
+    store.add_regression_cases([case])
+    bench.gets_worse()
+    bench.train(client)
+    (job,) = store.jobs(1)
+    card = dict(job.report["card"])
+    lost = {"key": case.key, "expected": "track_order", "before": "track_order", "after": HOSTILE}
+    card["rules"] = [
+        {**rule, "state": "blocked", "examples": [lost]} if rule["name"] == "regression" else rule
+        for rule in card["rules"]
+    ]
+    with store._database.write() as connection:
+        connection.execute(sa.update(schema.jobs).values(report={**job.report, "card": card}))
+    html = client.get(HOME).text
+
+    assert retraining_texts.RULES in html
+    assert all(name in html for name in retraining_texts.RULE_NAMES.values())
+    assert "loyalty" in html
+    assert "<script>alert" not in html
+    store.drop_regression_case(case.case_id, "ann", bench.world.clock(), "it is hostile")
+    html = client.get(HOME).text
+    assert "loyalty &lt;" not in html
+    assert retraining_texts.CASE_FORGOTTEN in html
+
+
+def test_evaluations_are_listed_and_compared_on_the_same_cases(bench: Bench, client: TestClient) -> None:
+    assert retraining_texts.NO_EVALUATIONS in client.get(HOME).text
+    for passed, exam in ((90, "x"), (88, "x"), (95, "other")):
+        counts = (SuiteCount("holdout", passed, 100, exam), SuiteCount("stories", 0, 0, "", HOSTILE))
+        bench.world.store.save_evaluation(EvaluationRow(0, bench.world.clock(), "m.tar.gz", counts, 5.0, 9.0))
+    html = client.get(HOME).text
+
+    assert all(f"{share}.0 %" in html for share in (90, 88, 95))
+    assert "-2</span>" in html
+    assert "+7</span>" not in html  # other cases: that is no progress
+    assert "5 / 9" in html
+    assert "<script>alert" not in html

@@ -48,6 +48,8 @@ class Rasa:
         if request.method == "PUT":
             self.next = json.loads(request.content)["model_file"]
             return httpx.Response(204)
+        if request.method == "POST":
+            return httpx.Response(200, json={"intent": {"name": "greet", "confidence": 0.9}})
         self.lag -= 1
         if self.lag < 0:
             self.model = self.next
@@ -71,6 +73,18 @@ def test_a_model_is_loaded_when_it_answers(tmp_path: Path) -> None:
 
     assert json.loads(rasa.requests[0].content) == {"model_file": str(tmp_path / "new.tar.gz")}
     assert rasa.model == str(tmp_path / "new.tar.gz")
+
+
+def test_a_model_that_is_there_but_reads_no_message_is_an_error(tmp_path: Path) -> None:
+    rasa = Rasa("old.tar.gz")
+
+    def dumb(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return httpx.Response(500, json={"reason": "ParsingError", "message": "An unexpected error occurred."})
+        return rasa(request)
+
+    with pytest.raises(BotServerError, match=r"answered POST /model/parse with 500 \(An unexpected error occurred"):
+        server(dumb).load_model(tmp_path / "new.tar.gz")
 
 
 def test_a_server_that_goes_on_with_the_old_model_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from learning.absorbing import absorb
 from learning.loop import Loop
 from learning.model import ProposalKind, ProposalState
-from learning.retrain import RetrainReport, absorb, retrain
+from learning.retrain import RetrainReport, retrain
 from tests.learning_builders import NLU, START, FakeNlu, FakeServer, make_loop, make_project, proposal
 
 S = ProposalState
