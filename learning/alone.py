@@ -11,6 +11,7 @@ from datetime import timedelta
 from learning.errors import EvergreenError, ReviewError
 from learning.loop import Loop
 
+RETRAINING = "retraining"  # training, comparing and swapping models
 LONGEST = timedelta(hours=12)  # after which a job on another machine is taken for dead
 
 

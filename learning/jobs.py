@@ -18,17 +18,26 @@ from learning.names import check_name
 SCHEDULE = "schedule"  # who asks for what is due
 OPEN = (JobState.QUEUED, JobState.RUNNING)
 PREPARE, TRAIN, COMPARE, SWAP, ABSORB, MINE = "prepare", "train", "compare", "swap", "absorb", "mine"
+WATCH, ALERTS, DIGEST, PRUNE = "watch", "alerts", "digest", "prune"
 STEPS: Mapping[JobKind, tuple[str, ...]] = {
     JobKind.MINE: (MINE,),
     JobKind.RETRAIN: (PREPARE, TRAIN, COMPARE, SWAP, ABSORB),
     JobKind.DEPLOY: (SWAP, ABSORB),
     JobKind.MODEL_BACK: (SWAP,),
+    JobKind.EVALUATE: (COMPARE,),
+    JobKind.WATCH: (WATCH, ALERTS),
+    JobKind.DIGEST: (DIGEST,),
+    JobKind.PRUNE: (PRUNE,),
 }
 # From the swap on the new model runs, and stopping would leave it half settled.
 TOO_LATE = frozenset({SWAP, ABSORB})
-# What may not be at work at the same time: one that trains compares with the model that runs.
-MODEL_JOBS = frozenset({JobKind.RETRAIN, JobKind.DEPLOY, JobKind.MODEL_BACK})
+# What may not be at work at the same time: one that trains compares with the model that runs, and an evaluation beside
+# a training would measure how slow two cores are then.
+MODEL_JOBS = frozenset({JobKind.RETRAIN, JobKind.DEPLOY, JobKind.MODEL_BACK, JobKind.EVALUATE})
 MINE_JOBS = frozenset({JobKind.MINE})
+LIGHT_JOBS = frozenset({JobKind.WATCH, JobKind.DIGEST, JobKind.PRUNE})  # seconds, so that none waits for a training
+# Too often to be told in the audit log when nobody has asked for it.
+ROUTINE = frozenset({JobKind.MINE, JobKind.WATCH, JobKind.DIGEST, JobKind.EVALUATE})
 SILENT = timedelta(seconds=60)  # after which a worker is taken for dead; it gives a sign of life every five seconds
 LOOKED_BACK = 20  # jobs that are looked through for how long a step takes
 

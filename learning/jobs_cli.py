@@ -84,9 +84,11 @@ def work(ctx: typer.Context) -> None:
 
 
 def tell_report(report: object) -> None:
-    """Print what a mining or a retraining did."""
+    """Print what a mining or a retraining did, or the sentence that another job has left."""
     if isinstance(report, RetrainReport):
         console.show_retrain(report)
+    elif isinstance(report, str):
+        console.out.print(console.line(report))
     elif isinstance(report, tuple):
         mined, alone = report
         assert isinstance(mined, MiningReport)

@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from learning import pipeline
-from learning.alone import alone
+from learning.alerts import check_alerts, tell_alerts
+from learning.alone import RETRAINING, alone
 from learning.autonomy import CONSERVATIVE, AutonomyReport, decide_alone
 from learning.bootstrap import App
-from learning.errors import ReviewError
-from learning.jobs import MINE, MINE_JOBS, MODEL_JOBS, SWAP
+from learning.deployment import deploy_candidate
+from learning.digest_sending import send_digest
+from learning.errors import EvergreenError, ReviewError
+from learning.evaluation import evaluate_running
+from learning.jobs import ALERTS, COMPARE, DIGEST, LIGHT_JOBS, MINE, MINE_JOBS, MODEL_JOBS, PRUNE, SWAP, WATCH
 from learning.loop import Loop
 from learning.model import Job, JobKind, JobState, MiningReport
 from learning.model_card import from_plain, to_plain
 from learning.overrides import current
+from learning.pruning import prune as prune_tables
 from learning.pull_requests import try_sync
-from learning.retrain import RetrainReport, deploy_candidate
+from learning.retrain import RetrainReport
 from learning.retrain import retrain as run_retrain
-from learning.running_model import reconcile, roll_back_model
+from learning.running_model import prune_models, reconcile, roll_back_model
 from learning.topics import Topics
+from learning.watching import watch_model
 from learning.working import Outcome, Task, Tell, Worker, worker_name
 
-RETRAINING = "retraining"
-ENDS = 30.0  # seconds that a worker may take to end: a swap that has begun is finished
+logger = logging.getLogger(__name__)
+
+# What one thread of a worker does: none of them waits for another, and a digest never for a training.
+THREADS = {"mine": MINE_JOBS, "model": MODEL_JOBS, "light": LIGHT_JOBS}
+ENDS = 45.0  # seconds that a worker may take to end: a swap that has begun is finished
 
 
 @contextmanager
 def workers(app: App, tell: Callable[[object], None] = lambda report: None) -> Iterator[None]:
-    """Do jobs in threads of this process within: one mines, one trains, so that neither waits for the other."""
+    """Do jobs in threads of this process within: one mines, one trains, and one does what takes seconds."""
     stop = threading.Event()
     tasks = tasks_of(app, tell)
     threads = []
-    for name, kinds in (("mine", MINE_JOBS), ("model", MODEL_JOBS)):
+    for name, kinds in THREADS.items():
         mine = {kind: task for kind, task in tasks.items() if kind in kinds}
         worker = Worker(app.loop, mine, stop, f"{worker_name()}:{name}")
         threads.append(threading.Thread(target=worker.run, name=f"worker-{name}", daemon=True))
@@ -45,12 +57,13 @@ def workers(app: App, tell: Callable[[object], None] = lambda report: None) -> I
         yield
     finally:
         stop.set()
+        ends = time.monotonic() + ENDS
         for thread in threads:
-            thread.join(ENDS)
+            thread.join(max(0.0, ends - time.monotonic()))
 
 
 def tasks_of(app: App, tell: Callable[[object], None] = lambda report: None) -> Mapping[JobKind, Task]:
-    """Return what is done for each kind of job; `tell` is given the report of each mining and each retraining.
+    """Return what is done for each kind of job; `tell` is given what a mining or a retraining reports, or a sentence.
 
     Each job goes by the settings of its time: people change them in the hub while a worker runs on.
     """
@@ -90,11 +103,47 @@ def tasks_of(app: App, tell: Callable[[object], None] = lambda report: None) -> 
         said = f"{done.model} runs; {len(done.back)} entries are back in the overlay"
         return Outcome(JobState.DONE, said, {"model": done.model})
 
+    def ended(said: str, plain: Mapping[str, Any]) -> Outcome:
+        tell(said)
+        return Outcome(JobState.DONE, said, plain)
+
+    def evaluate(job: Job, say: Tell) -> Outcome:
+        say(COMPARE, "evaluating the running model")
+        report = evaluate_running(current(app.loop, os.environ), app.nlu, app.server, say)
+        return ended(report.sentence, report.plain())
+
+    def watch(job: Job, say: Tell) -> Outcome:
+        loop = current(app.loop, os.environ)
+        say(WATCH, "looking whether the model does harm")
+        watched = watch_model(loop, app.server)
+        say(ALERTS, "looking for what needs somebody")
+        alerts = check_alerts(loop)
+        told = tell_alerts(loop, app.notifier)
+        said = "; ".join(part for part in (watched.said, f"{len(alerts)} open alerts", told.message) if part)
+        return Outcome(JobState.DONE, said, {"model": watched.plain(), "alerts": len(alerts)})
+
+    def digest(job: Job, say: Tell) -> Outcome:
+        say(DIGEST, "writing the digest")
+        sent = send_digest(current(app.loop, os.environ), app.notifier)
+        return ended(sent.message, {"sent": sent.sent})
+
+    def prune(job: Job, say: Tell) -> Outcome:
+        loop = current(app.loop, os.environ)
+        say(PRUNE, "deleting what nobody needs any more")
+        models, pruned = prune_models(loop), prune_tables(loop)
+        return ended(
+            f"deleted {len(models)} models and trainings, {pruned.words}", {"models": models, **pruned.plain()}
+        )
+
     return {
         JobKind.MINE: mine,
         JobKind.RETRAIN: retrain,
         JobKind.DEPLOY: deploy,
         JobKind.MODEL_BACK: model_back,
+        JobKind.EVALUATE: evaluate,
+        JobKind.WATCH: watch,
+        JobKind.DIGEST: digest,
+        JobKind.PRUNE: prune,
     }
 
 
@@ -107,6 +156,10 @@ def mine_all(app: App, say: Tell) -> tuple[MiningReport, AutonomyReport]:
     pipeline.publish_waiting(loop)
     autonomy = publish_alone(app, loop)
     try_sync(loop)
+    try:
+        watch_model(loop, app.server)
+    except EvergreenError as error:  # what was mined stands, and it is looked at again in minutes
+        logger.warning("the running model could not be watched: %s", error)
     return report, autonomy
 
 

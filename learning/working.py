@@ -6,13 +6,15 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from learning.errors import EvergreenError, Stopped
-from learning.jobs import MINE_JOBS, SCHEDULE, SILENT, TOO_LATE
+from learning.jobs import ROUTINE, SCHEDULE, SILENT, TOO_LATE
 from learning.loop import Loop
 from learning.model import Job, JobKind, JobState
 from learning.stopping import stopped_by
@@ -21,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 BEAT = 5.0  # seconds between two signs of life
 LOOK = 1.0  # seconds between two looks into the queue
+NOTE_AGAIN = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0)  # seconds between attempts to note that a job has ended
+LONG_AGO = datetime(1970, 1, 1, tzinfo=timezone.utc)
 FORGOTTEN = 20 * SILENT  # a worker that has been silent for so long is not listed any more
 UNEXPECTED = "failed unexpectedly ({kind}); the worker's log has the details"
 
@@ -42,15 +46,25 @@ Task = Callable[[Job, Tell], Outcome]
 class Worker:
     """Does the jobs of some kinds, one at a time, until `stop` is set."""
 
-    def __init__(self, loop: Loop, tasks: Mapping[JobKind, Task], stop: threading.Event, name: str = "") -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        tasks: Mapping[JobKind, Task],
+        stop: threading.Event,
+        name: str = "",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._loop = loop
         self._tasks = tasks
         self._stop = stop
         self._name = name or worker_name()
+        self._monotonic = monotonic
+        self._looked: tuple[datetime, float] | None = None
+        self._spares_until = 0.0
 
     def run(self) -> None:
         """Take what waits, and wait for more; a database that is away for a while is no end."""
-        quiet = 0.0
+        quiet, is_away = 0.0, False
         try:
             while not self._stop.is_set():
                 try:
@@ -60,8 +74,11 @@ class Worker:
                     if self.work_once():
                         quiet = 0.0
                         continue
+                    is_away = False
                 except EvergreenError as error:
-                    logger.error("the worker cannot reach its queue: %s", error)
+                    if not is_away:
+                        logger.error("the worker cannot reach its queue: %s", error)
+                    is_away = True
                 self._stop.wait(LOOK)
                 quiet -= LOOK
         finally:
@@ -71,12 +88,24 @@ class Worker:
     def work_once(self) -> bool:
         """Do the oldest job that waits; return whether there was one."""
         now = self._loop.now()
-        job = self._loop.store.claim_job(tuple(self._tasks), self._name, now, now - SILENT)
+        job = self._loop.store.claim_job(tuple(self._tasks), self._name, now, self._dead_before(now))
         if job is None:
             return False
         with suppress(EvergreenError):  # it is told on the job
             do(self._loop, job, self._tasks[job.kind], self._stop.is_set, self._beat)
         return True
+
+    def _dead_before(self, now: datetime) -> datetime:
+        """Return the time since when a living worker has given a sign of life.
+
+        After the clock was set forward, or the machine has slept, signs of life look older than they are: nobody is
+        taken for dead until each worker has had the time to give a new one.
+        """
+        at, looked = self._monotonic(), self._looked
+        self._looked = (now, at)
+        if looked is not None and (now - looked[0]).total_seconds() - (at - looked[1]) > BEAT:
+            self._spares_until = at + SILENT.total_seconds()
+        return now - SILENT if at >= self._spares_until else LONG_AGO
 
     def _beat(self) -> None:
         now = self._loop.now()
@@ -175,17 +204,28 @@ class _Progress:
         now = self._loop.now()
         timings = self._timings() if state in (JobState.DONE, JobState.BLOCKED) else self._job.timings
         ended = replace(self._job, state=state, finished=now, timings=timings, message=message, report=report or {})
-        with suppress(EvergreenError):  # what went wrong says more than that it could not be noted
-            self._loop.store.end_job(ended, _is_audited(ended))
+        self._note_end(ended, _is_audited(ended))
 
     def stopped(self) -> None:
         """Write down that it was cancelled; one that nobody has cancelled waits for the next worker."""
-        if self._job.who == SCHEDULE or not self._stopping():
+        if not self._stopping():
             self.end(JobState.CANCELLED, "stopped before anything was changed")
             return
         waits = replace(self._job, state=JobState.QUEUED, message="its worker was stopped; it begins again", attempts=0)
-        with suppress(EvergreenError):
-            self._loop.store.end_job(replace(waits, step="", step_at=None, timings=()), audited=False)
+        self._note_end(replace(waits, step="", step_at=None, timings=()), audited=False)
+
+    def _note_end(self, ended: Job, audited: bool) -> None:
+        """Write down how it ended, also if the database is away for a while: without that it would be done again."""
+        for wait in (*NOTE_AGAIN, None):
+            try:
+                self._loop.store.end_job(ended, audited)
+                return
+            except EvergreenError as error:
+                if wait is None or self._stopping():
+                    # Its worker looks dead within a minute, and the next one begins it again.
+                    logger.error("job %d: that it is %s could not be noted: %s", ended.number, ended.state.value, error)
+                    return
+                time.sleep(wait)
 
     @contextmanager
     def alive(self, beat: Callable[[], None]) -> Iterator[None]:
@@ -223,4 +263,4 @@ class _Progress:
 
 
 def _is_audited(job: Job) -> bool:
-    return not (job.who == SCHEDULE and job.kind in MINE_JOBS)
+    return not (job.who == SCHEDULE and job.kind in ROUTINE)

@@ -14,6 +14,7 @@ from learning.adapters import schema
 from learning.adapters.audit_log import append_row
 from learning.adapters.database import upsert
 from learning.adapters.store_conversations import ConversationTables
+from learning.adapters.totals import count_end
 from learning.errors import NotFound, StoreError
 from learning.model import Job, JobKind, JobState
 
@@ -54,13 +55,7 @@ class JobTables(ConversationTables):
             if row is not None:
                 said = f"is asked for already (job {row.number}, by {row.who})"
                 raise StoreError(said, f"job {job.kind.value}", "wait until it has ended, or cancel it")
-            newest = connection.execute(sa.select(sa.func.max(table.c.number))).scalar() or 0
-            added = replace(job, number=int(newest) + 1)
-            connection.execute(sa.insert(table), _row(added))
-            if audited:
-                _note(connection, added, job.who, f"ask {job.kind.value}", "", job.reason, job.at)
-            _forget_old(connection, job.kind)
-        return added
+            return insert_job(connection, job, audited)
 
     def claim_job(self, kinds: Collection[JobKind], worker: str, at: datetime, dead_before: datetime) -> Job | None:
         """Give a worker the oldest job of these kinds that waits, unless another one is at such a job.
@@ -127,6 +122,7 @@ class JobTables(ConversationTables):
                 return False
             present = _to_job(row)
             upsert(connection, table, "number", _row(replace(job, cancelled_by=present.cancelled_by)))
+            count_end(connection, job)
             if audited and job.finished is not None:
                 who = present.cancelled_by if job.state is JobState.CANCELLED and present.cancelled_by else job.worker
                 _note(connection, job, who, f"end {job.kind.value}", present.state.value, job.message, job.finished)
@@ -154,6 +150,7 @@ class JobTables(ConversationTables):
             else:
                 after = replace(job, cancelled_by=who)
             upsert(connection, schema.jobs, "number", _row(after))
+            count_end(connection, after)
             _note(connection, after, who, f"cancel {job.kind.value}", job.state.value, reason, at)
         return after
 
@@ -188,6 +185,17 @@ class JobTables(ConversationTables):
         return " ".join(map(str, (*parts, *waiting)))
 
 
+def insert_job(connection: Connection, job: Job, audited: bool) -> Job:
+    """Put a job into the queue in the caller's transaction; return it with its number."""
+    newest = connection.execute(sa.select(sa.func.max(schema.jobs.c.number))).scalar() or 0
+    added = replace(job, number=int(newest) + 1)
+    connection.execute(sa.insert(schema.jobs), _row(added))
+    if audited:
+        _note(connection, added, job.who, f"ask {job.kind.value}", "", job.reason, job.at)
+    _forget_old(connection, job.kind)
+    return added
+
+
 def _bury(connection: Connection, job: Job, at: datetime) -> None:
     """Put a job whose worker died back into the queue, or end it."""
     if job.cancelled_by:
@@ -197,6 +205,7 @@ def _bury(connection: Connection, job: Job, at: datetime) -> None:
     else:
         after = replace(job, state=JobState.QUEUED, worker="", message=f"{DIED}; it begins again")
     upsert(connection, schema.jobs, "number", _row(after))
+    count_end(connection, after)
     _note(connection, after, job.worker, f"lose {job.kind.value}", job.state.value, after.message, at)
 
 
