@@ -1,8 +1,9 @@
 """What the conversations of one day add up to: counts and spreads of times, by channel, so that any period is a sum.
 
 A conversation counts on the day (UTC) of its last message. Counts are named: `escalated`, `escalated:asked` (with a
-reason), `csat:4` (a mark), `call:shop.balance:ok` (what a back end answered). Spreads are histograms (see
-`metrics_statistics.bucket_of`): `resolution` and `first_answer` in seconds, `call:shop.balance` in milliseconds.
+reason), `csat:4` (a mark), `signal:rephrase` (a failure kind in it), `call:shop.balance:ok` (what a back end
+answered). Spreads are histograms (see `metrics_statistics.bucket_of`): `resolution` and `first_answer` in seconds,
+`call:shop.balance` in milliseconds.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from learning.metrics_statistics import bucket_of
 from learning.model import Outcome
 
 # What it counts changes with it: then every day is counted again.
-VERSION = "2"
+VERSION = "3"
 AGAIN_DAYS = 7  # a customer who is back within so many days had not got what was needed
+SIGNAL = "signal:"  # begins the names of failure kinds
 CALL = "call:"  # begins the names of what back ends were asked
 OTHER_OPERATION = "other"  # beyond the first of them, so that a faulty client cannot fill the page
 MOST_OPERATIONS = 60
@@ -44,6 +46,7 @@ class Talk(NamedTuple):
     csat: int | None
     escalated_at: datetime | None
     agent_at: datetime | None
+    kinds: tuple[str, ...] = ()  # failure kinds in it
 
 
 class Call(NamedTuple):
@@ -130,6 +133,8 @@ def _count(figures: Figures, talk: Talk, is_again: bool) -> None:
     if talk.fallbacks:
         counts["with_fallback"] += 1
         counts["fallbacks"] += talk.fallbacks
+    for kind in talk.kinds:
+        counts[f"{SIGNAL}{kind}"] += 1
     counts["service_failed"] += talk.service_failures > 0
     counts["thumb_up"] += talk.thumb > 0
     counts["thumb_down"] += talk.thumb < 0

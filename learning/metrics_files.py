@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
+from math import isfinite
 from typing import Any, TextIO
 
+from learning.effects import Effect, Side
 from learning.metrics import METRICS, Link, Unit, Value
 from learning.metrics_report import Line, MetricsReport
 from learning.metrics_statistics import Estimate
@@ -76,8 +79,43 @@ def to_plain(report: MetricsReport) -> dict[str, Any]:
         "seconds_to_decision": _plain(work.waited),
         "second_readings": work.agreement.readings,
         "kappa": work.agreement.kappa,
-        "saved": {"net": _plain(saved.net), "tickets": saved.tickets, "currency": saved.currency},
+        "saved": {
+            "net": _plain(saved.net),
+            "resolved": saved.resolved,
+            "tickets": saved.tickets,
+            "ticket_cost": saved.ticket_cost,
+            "ticket_share": saved.ticket_share,
+            "running_cost": saved.running,
+            "currency": saved.currency,
+        },
     }
+
+
+def effect_to_plain(effect: Effect) -> list[dict[str, Any]]:
+    """Return what a release has changed for programs, an item for each need.
+
+    `failing` are conversations that fail at the need; `ratio` compares their rate after the release with that before.
+    """
+    return [
+        {
+            "entry": need.entry_id,
+            "label": need.label,
+            "gap": need.gap_id,
+            "verdict": need.verdict,
+            "before": _plain_side(need.before),
+            "after": _plain_side(need.after),
+            "ratio": _plain(need.ratio),
+            "resolved_gain": _plain(need.resolved),
+            "rollout": None
+            if need.on is None or need.off is None
+            else {"with": asdict(need.on), "without": asdict(need.off), "bad_share_change": _plain(need.control)},
+        }
+        for need in effect.needs
+    ]
+
+
+def _plain_side(side: Side | None) -> dict[str, Any] | None:
+    return None if side is None else asdict(side)
 
 
 def _plain_line(line: Line) -> dict[str, Any]:
@@ -97,8 +135,11 @@ def _plain_line(line: Line) -> dict[str, Any]:
     }
 
 
-def _plain(estimate: Estimate | None) -> dict[str, float] | None:
-    return None if estimate is None else estimate._asdict()
+def _plain(estimate: Estimate | None) -> dict[str, float | None] | None:
+    """Return an estimate; what has no bound (JSON has no infinity) is null."""
+    if estimate is None:
+        return None
+    return {name: number if isfinite(number) else None for name, number in estimate._asdict().items()}
 
 
 def _plain_link(link: Link | None) -> list[list[str]] | None:

@@ -201,3 +201,6 @@ DEFINITIONS = "Definitions"
 PRINT_HINT = "Made for paper: print it from your browser (A4), or save it as a PDF."
 CSV = "Numbers as CSV"
 CSV_DAYS = "Days as CSV"
+
+# For programs.
+NEED_TOKEN = "Send the token of EVERGREEN_METRICS_TOKEN (Authorization: Bearer ...), or log in to the hub."

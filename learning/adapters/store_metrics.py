@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
@@ -11,12 +12,14 @@ from sqlalchemy.engine import Connection
 
 from learning.adapters import schema
 from learning.adapters.database import chunks, get_meta, insert, set_meta
-from learning.adapters.facets import day_places
+from learning.adapters.facets import day_places, failure_kinds
 from learning.adapters.store_conversations import ConversationTables
+from learning.adapters.totals import JOB, add_totals
 from learning.metrics_days import AGAIN_DAYS, VERSION, Call, Figures, Talk, add_up
 from learning.model import ON, Outcome
 
 COUNTED_AS = "metrics_version"
+TOLD = tuple(name for name in Talk._fields if name != "kinds")
 AT_ONCE = 31  # days that are counted in one transaction, so that mining never waits long
 
 
@@ -41,6 +44,7 @@ class MetricTables(ConversationTables):
                 return 0
             with self._database.write() as connection:
                 if get_meta(connection, COUNTED_AS) != VERSION:
+                    _begin_totals(connection)
                     _mark_all(connection)
                     set_meta(connection, COUNTED_AS, VERSION)
                 marked = _newest(connection, AT_ONCE if most is None else min(AT_ONCE, most - counted))
@@ -106,6 +110,18 @@ class MetricTables(ConversationTables):
         return len(failing), len(ended), sum(one == Outcome.RESOLVED.value for one in ended)
 
 
+def _begin_totals(connection: Connection) -> None:
+    """Let the totals begin with what an earlier version has counted."""
+    name = schema.metric_totals.c.name
+    if connection.execute(sa.select(name).where(~name.startswith(JOB, autoescape=True))).first():
+        return
+    begun: dict[str, Counter[str]] = {}
+    for row in connection.execute(sa.select(schema.metric_days)):
+        begun.setdefault(row.channel, Counter()).update(row.figures["counts"])
+    for channel, counts in sorted(begun.items()):
+        add_totals(connection, channel, counts)
+
+
 def _newest(connection: Connection, count: int) -> list[date]:
     table = schema.metric_dirty
     query = sa.select(table.c.day).order_by(table.c.day.desc()).limit(count)
@@ -126,13 +142,21 @@ def _count(connection: Connection, marked: Sequence[date]) -> None:
     days = frozenset(day - timedelta(days=back) for day in marked for back in range(AGAIN_DAYS + 1))
     names = [day.isoformat() for day in sorted(days)]
     rows = []
+    # Over all these days together: a conversation that goes on after midnight leaves one day and joins another.
+    grown: dict[str, Counter[str]] = {}
     for run in _runs(sorted(days)):
         found = add_up(_talks(connection, run), _begins(connection, run), _calls(connection, run))
         for (day, channel), figures in sorted(found.items()):
             rows.append({"day": day.isoformat(), "channel": channel, "figures": figures.to_json()})
+            grown.setdefault(channel, Counter()).update(figures.counts)
+    table = schema.metric_days
     for chunk in chunks(names):
-        connection.execute(sa.delete(schema.metric_days).where(schema.metric_days.c.day.in_(chunk)))
-    insert(connection, schema.metric_days, rows)
+        for row in connection.execute(sa.select(table).where(table.c.day.in_(chunk))):
+            grown.setdefault(row.channel, Counter()).subtract(row.figures["counts"])
+        connection.execute(sa.delete(table).where(table.c.day.in_(chunk)))
+    insert(connection, table, rows)
+    for channel, counts in sorted(grown.items()):
+        add_totals(connection, channel, counts)
     for chunk in chunks([day.isoformat() for day in marked]):
         connection.execute(sa.delete(schema.metric_dirty).where(schema.metric_dirty.c.day.in_(chunk)))
 
@@ -151,8 +175,8 @@ def _runs(days: Sequence[date]) -> Iterator[list[date]]:
 
 def _talks(connection: Connection, days: Sequence[date]) -> list[Talk]:
     table = schema.conversations
-    query = sa.select(*(table.c[name] for name in Talk._fields))
-    return [Talk(*row) for row in connection.execute(query.where(*_ended(days)))]
+    query = sa.select(*(table.c[name] for name in TOLD), table.c.signals).where(*_ended(days))
+    return [Talk(*(*row[:-1], tuple(failure_kinds(row._asdict())))) for row in connection.execute(query)]
 
 
 def _begins(connection: Connection, days: Sequence[date]) -> list[tuple[str, datetime]]:

@@ -26,7 +26,7 @@ from learning.errors import NotFound
 from learning.loop import Loop
 from learning.metrics import METRICS
 from learning.metrics import Verdict as ChangeVerdict
-from learning.metrics_files import write_days, write_report
+from learning.metrics_files import effect_to_plain, write_days, write_report
 from learning.metrics_report import Period, read_report
 from learning.model import (
     OFF,
@@ -253,6 +253,14 @@ def test_none_that_failed_before_is_told_as_that(loop):
     (need,) = effect_of_release(loop, 1).needs
     assert told(need).startswith("More conversations fail at it: 0 of")
     assert "None failed before: a change of +" in told(need)
+
+
+def test_an_effect_is_told_to_programs_and_has_no_number_that_json_lacks(loop):
+    released(loop, 20, 0, 40)
+    (plain,) = effect_to_plain(effect_of_release(loop, 1))
+    assert (plain["verdict"], plain["after"]["failing"], plain["gap"]) == ("more", 40, "gap0000000000001")
+    assert plain["ratio"]["value"] is None, "nobody failed before: the ratio has a lower end only"
+    assert plain["ratio"]["low"] > 1
 
 
 @pytest.mark.parametrize(("known", "days"), [(3, None), (9, 9), (40, 19)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 
 from learning.adapters import schema
 from learning.adapters.store import Store
+from learning.adapters.totals import NOT_TOTALLED
 from learning.metrics_days import Figures
-from learning.model import Outcome, ServiceCall
+from learning.model import Outcome, ServiceCall, Signal
 from tests.learning_builders import fresh_database, mined, turn
 
 BEGIN = datetime(2025, 3, 1, tzinfo=timezone.utc)
@@ -33,6 +35,7 @@ talks = st.fixed_dictionaries(
         "calls": st.integers(0, 2),
         "csat": st.sampled_from([None, 1, 5]),
         "thumbs": st.sampled_from([-1, 0, 1]),
+        "failed": st.sampled_from([(), ("rephrase",), ("fallback", "handoff")]),
     }
 )
 others = st.one_of(
@@ -65,8 +68,21 @@ def apply(store: Store, step: dict) -> None:
             outcome=step["outcome"],
             reason="asked" if step["outcome"] is Outcome.ESCALATED else "",
             calls=CALLS[: step["calls"]],
+            signals=tuple(Signal(kind, 1.0, "") for kind in step["failed"]),
         )
         store.save_batch([talk], [], None)
+
+
+def totals(store: Store) -> dict[tuple[str, str], int]:
+    return dict(store.loop_numbers(BEGIN).totals)
+
+
+def summed(store: Store) -> Counter[tuple[str, str]]:
+    """Return what the days add up to, without what may still be taken back."""
+    found: Counter[tuple[str, str]] = Counter()
+    for _, channel, one in store.metric_days((BEGIN - timedelta(days=40)).date(), (BEGIN + timedelta(days=80)).date()):
+        found.update({(channel, name): n for name, n in one.counts.items() if name not in NOT_TOTALLED})
+    return found
 
 
 def figures(store: Store) -> list[tuple[str, str, dict]]:
@@ -103,6 +119,31 @@ def test_counting_what_changed_is_counting_everything(steps):
             )
             for row in stored
         )
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.one_of(talks, talks, others), max_size=25))
+def test_totals_never_fall_and_hold_at_least_what_there_is(steps):
+    with TemporaryDirectory() as folder:
+        store = Store(fresh_database(Path(folder) / "learning.db"))
+        before: dict[tuple[str, str], int] = {}
+        for step in (*steps, {"do": "count", "most": None}):
+            apply(store, step)
+            now = totals(store)
+            assert all(now.get(key, 0) >= count for key, count in before.items())
+            before = now
+        assert all(before.get(key, 0) >= count for key, count in summed(store).items())
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(talks, max_size=10))
+def test_where_nothing_is_taken_back_totals_are_what_the_days_add_up_to(steps):
+    with TemporaryDirectory() as folder:
+        store = Store(fresh_database(Path(folder) / "learning.db"))
+        for number, step in enumerate(steps):
+            apply(store, {**step, "sender": f"person{number}", "number": number})  # nothing is read again
+            store.count_days()
+        assert totals(store) == summed(store)
 
 
 @given(st.dictionaries(st.text(max_size=8), st.integers(1, 9)), st.lists(st.floats(0, 1e6)))
