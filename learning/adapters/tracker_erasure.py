@@ -12,6 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from learning.adapters.endpoints import readable_url
+from learning.adapters.tracker_sql import CONNECT_SECONDS, DIALECTS, Dialect
 from learning.errors import TrackerStoreError
 from learning.model import sender_key
 
@@ -28,11 +30,13 @@ class SqlTrackerEraser:
 
     def __init__(self, url: str) -> None:
         try:
-            parsed = sa.engine.make_url(url)
+            parsed = readable_url(sa.engine.make_url(url))
+            self._dialect = DIALECTS.get(parsed.get_backend_name(), Dialect())
             self._is_sqlite = parsed.get_backend_name() == "sqlite"
             self._item = f"tracker store {parsed.render_as_string(hide_password=True)}"
             if not self._is_sqlite:
-                self._engine = sa.create_engine(parsed, future=True)
+                waits = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
+                self._engine = sa.create_engine(parsed, future=True, connect_args=waits)
                 return
         except (ArgumentError, ImportError) as error:
             raise TrackerStoreError(
@@ -51,24 +55,25 @@ class SqlTrackerEraser:
         """Return the sender whose pseudonym is `key`, None if the store has none; one pass over the senders."""
         with self._connection() as connection:
             senders = connection.execution_options(stream_results=True).execute(
-                sa.text("SELECT DISTINCT sender_id FROM events")
+                self._dialect.query("SELECT DISTINCT {exact_sender} AS sender FROM events")
             )
-            return next((str(row.sender_id) for row in senders if sender_key(str(row.sender_id)) == key), None)
+            names = (_text(row.sender) for row in senders)
+            return next((name for name in names if sender_key(name) == key), None)
 
     def count(self, sender_id: str) -> int:
         """Return how many rows the sender has."""
-        return self._number("SELECT count(*) FROM events WHERE sender_id = :sender", sender_id)
+        return self._number("SELECT count(*) FROM events WHERE {sender}", sender_id)
 
     def newest_other(self, sender_id: str) -> int:
         """Return the id of the last row that is somebody else's, 0 without any."""
-        return self._number("SELECT id FROM events WHERE sender_id <> :sender ORDER BY id DESC LIMIT 1", sender_id)
+        return self._number("SELECT id FROM events WHERE NOT ({sender}) ORDER BY id DESC LIMIT 1", sender_id)
 
     def erase(self, sender_id: str) -> int:
         """Delete the sender's rows in one transaction; return how many there were.
 
         On SQLite their bytes are overwritten.
         """
-        statement = sa.text("DELETE FROM events WHERE sender_id = :sender")
+        statement = self._dialect.query("DELETE FROM events WHERE {sender}")
         with self._connection() as connection, connection.begin():
             removed = int(connection.execute(statement, {"sender": sender_id}).rowcount)
         if self._is_sqlite:
@@ -78,7 +83,7 @@ class SqlTrackerEraser:
 
     def _number(self, query: str, sender_id: str) -> int:
         with self._connection() as connection:
-            return int(connection.execute(sa.text(query), {"sender": sender_id}).scalar() or 0)
+            return int(connection.execute(self._dialect.query(query), {"sender": sender_id}).scalar() or 0)
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -94,3 +99,7 @@ class SqlTrackerEraser:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.execute("PRAGMA secure_delete = ON")
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

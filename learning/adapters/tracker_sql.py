@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from learning.adapters.endpoints import readable_url
 from learning.adapters.endpoints import tracker_url as tracker_url  # found where the store is
 from learning.errors import TrackerStoreError
 from learning.events import LISTEN, SLOTS, read_event, read_object
@@ -29,24 +31,55 @@ ROWS_PER_QUERY = 400  # SQLite's parameter limit is 999 in old builds
 # Rows that nobody reads never leave the database; one without a type is corrupt, and is said to be.
 # `action_name` holds the name of an action, a slot or a form. JSON is fetched only where it is read.
 ROW = """
-    SELECT id, sender_id, type_name, timestamp, action_name, CASE WHEN type_name <> 'action' THEN data END FROM events
+    SELECT id, sender_id, type_name, {time}, action_name, CASE WHEN type_name <> 'action' THEN data END FROM events
 """
-RAW = sa.text("""
-    SELECT id, type_name, data FROM events WHERE sender_id = :sender AND id >= :first AND id <= :last
+RAW = """
+    SELECT id, type_name, data FROM events WHERE {sender} AND id >= :first AND id <= :last
     ORDER BY id LIMIT :limit
-""")
+"""
 WANTED = f"""
     (type_name IN ('user', 'bot', 'active_loop', '') OR type_name = 'action' AND action_name <> '{LISTEN}'
     OR type_name = 'slot' AND action_name IN ('{"', '".join(SLOTS)}'))
 """
 EXTENT = sa.text("""
-    SELECT max(id) AS last_id, count(*) AS rows, sum(CASE WHEN id > :known THEN 1 ELSE 0 END) AS fresh
+    SELECT max(id) AS last_id, count(*) AS found, sum(CASE WHEN id > :known THEN 1 ELSE 0 END) AS fresh
     FROM (SELECT id FROM events WHERE id > :after ORDER BY id LIMIT :size) AS chunk
 """)
-BETWEEN = sa.text(f"{ROW} WHERE id > :after AND id <= :last AND {WANTED} ORDER BY id")
-TAIL = sa.text(
-    f"{ROW} WHERE sender_id = :sender AND id >= :first AND id < :before AND {WANTED} ORDER BY id LIMIT :limit"
+BETWEEN = f"{ROW} WHERE id > :after AND id <= :last AND {WANTED} ORDER BY id"
+TAIL = f"{ROW} WHERE {{sender}} AND id >= :first AND id < :before AND {WANTED} ORDER BY id LIMIT :limit"
+LAST_SEEN = """
+    SELECT intent_name, COUNT(*) AS messages, MAX({time}) AS last_at FROM events
+    WHERE type_name = 'user' AND intent_name IS NOT NULL GROUP BY intent_name
+"""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What differs from database to database: how a row's time is read, and that a sender is exactly that one."""
+
+    time: str = "timestamp"
+    number: str = "CAST(timestamp AS FLOAT)"  # in SQLite a column may hold a text
+    sender: str = "sender_id = :sender"
+    exact_sender: str = "sender_id"  # as something of which two are equal only where they are the same
+
+    def query(self, template: str) -> Any:
+        """Return a query with these parts in it."""
+        parts = {"time": self.time, "sender": self.sender, "exact_sender": self.exact_sender}
+        return sa.text(template.format(**parts))
+
+
+# MySQL's FLOAT has four bytes: a time of today comes back within two minutes of what it was. The event itself knows
+# it to the microsecond. And to MySQL, unless told otherwise, Ann and ann are the same.
+_MYSQL_TIME = "COALESCE(CASE WHEN JSON_VALID(data) THEN JSON_EXTRACT(data, '$.timestamp') END, timestamp) + 0.0"
+_MYSQL_SENDER = "CAST(CONVERT(sender_id USING utf8mb4) AS BINARY)"
+MYSQL = Dialect(
+    time=_MYSQL_TIME,
+    number=_MYSQL_TIME,
+    sender=f"sender_id = :sender AND {_MYSQL_SENDER} = CAST(:sender AS BINARY)",
+    exact_sender=_MYSQL_SENDER,
 )
+DIALECTS = {"sqlite": Dialect(), "postgresql": Dialect(), "mysql": MYSQL, "mariadb": MYSQL}
+CONNECT_SECONDS = 10  # that a server is waited for
 
 
 class SqlTrackerEvents:
@@ -60,8 +93,9 @@ class SqlTrackerEvents:
     def __init__(self, url: str) -> None:
         self._item = _without_password(url)
         try:
-            parsed = sa.engine.make_url(url)
+            parsed = readable_url(sa.engine.make_url(url))
             self._is_sqlite = parsed.get_backend_name() == "sqlite"
+            self._dialect = self._known(parsed.get_backend_name())
             self._engine = self._open(parsed)
         except (ArgumentError, ImportError) as error:
             raise TrackerStoreError(
@@ -71,8 +105,17 @@ class SqlTrackerEvents:
             ) from error
         dialect: Any = self._engine.dialect
         self._driver_error = dialect.dbapi.Error
-        self._between, self._tail = (query.compile(dialect=dialect) for query in (BETWEEN, TAIL))
+        self._between, self._tail = (self._dialect.query(query).compile(dialect=dialect) for query in (BETWEEN, TAIL))
         self._check_schema()
+
+    def _known(self, backend: str) -> Dialect:
+        if backend not in DIALECTS:
+            raise TrackerStoreError(
+                f"is on {backend}, which cannot be read here",
+                f"tracker store {self._item}",
+                "use SQLite, PostgreSQL, MySQL or MariaDB",
+            )
+        return DIALECTS[backend]
 
     def _open(self, url: sa.engine.URL) -> sa.engine.Engine:
         if self._is_sqlite:
@@ -90,7 +133,8 @@ class SqlTrackerEvents:
             engine = sa.create_engine(url, future=True)
             sa.event.listen(engine, "connect", _keep_undecodable)
             return engine
-        return sa.create_engine(url, future=True, pool_pre_ping=True)
+        waits = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_SECONDS}
+        return sa.create_engine(url, future=True, pool_pre_ping=True, connect_args=waits)
 
     def batches(self, after_id: int, size: int) -> Iterator[EventBatch]:
         """Yield what lies behind `after_id`, with what is read of each sender and which rows are corrupt.
@@ -112,8 +156,8 @@ class SqlTrackerEvents:
                     if extent.last_id:
                         between = {"after": position, "last": extent.last_id}
                         _collect(self._tuples(connection, self._between, between), rows, corrupt)
-                position, fresh = extent.last_id or position, fresh + (extent.fresh or 0)
-                if extent.rows < asked:
+                position, fresh = extent.last_id or position, fresh + int(extent.fresh or 0)
+                if extent.found < asked:
                     break
             if position == first:
                 return
@@ -148,7 +192,9 @@ class SqlTrackerEvents:
     def raw_events(self, sender_id: str, first: int, last: int, limit: int) -> list[tuple[int, str, Mapping[str, Any]]]:
         """Return up to `limit` rows of a sender as they are stored: id, type and content; unreadable ones left out."""
         found: list[tuple[int, str, Mapping[str, Any]]] = []
-        for row in self._rows(RAW, {"sender": sender_id, "first": first, "last": last, "limit": limit}):
+        for row in self._rows(
+            self._dialect.query(RAW), {"sender": sender_id, "first": first, "last": last, "limit": limit}
+        ):
             try:
                 found.append((row.id, str(row.type_name), read_object(row.data)))
             except (ValueError, RecursionError):
@@ -165,14 +211,11 @@ class SqlTrackerEvents:
 
     def intent_last_seen(self) -> dict[str, tuple[int, datetime]]:
         """Return for each intent how many messages had it, and when the last came; one pass over the table."""
-        query = sa.text(
-            "SELECT intent_name, COUNT(*) AS messages, MAX(CAST(timestamp AS FLOAT)) AS last_at FROM events"
-            " WHERE type_name = 'user' AND intent_name IS NOT NULL GROUP BY intent_name"
-        )
+        query = sa.text(LAST_SEEN.format(time=self._dialect.number))
         found: dict[str, tuple[int, datetime]] = {}
         for row in self._rows(query, {}):
             try:
-                found[row.intent_name] = (row.messages, datetime.fromtimestamp(row.last_at, tz=timezone.utc))
+                found[row.intent_name] = (row.messages, datetime.fromtimestamp(float(row.last_at), tz=timezone.utc))
             except (ValueError, TypeError, OverflowError, OSError):
                 logger.warning("tracker store: an event of intent %s has no usable time", row.intent_name)
         return found
