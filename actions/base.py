@@ -110,9 +110,9 @@ def explain(dispatcher: CollectingDispatcher, tracker: Tracker, error: ShopError
     return [SlotSet(BACKEND_FAILURE, f"shop.{error.operation}"), SlotSet(OFFER, PERSON)]
 
 
-async def open_case(shop: Shop, tracker: Tracker, topic: str, body: str) -> Ticket:
-    """Open a ticket about this conversation."""
-    ticket = await shop.open_ticket(new_ticket(tracker, topic, body))
+async def open_case(shop: Shop, tracker: Tracker, topic: str, body: str, about: str = "") -> Ticket:
+    """Open a ticket about this conversation; `about` tells it from others of its topic."""
+    ticket = await shop.open_ticket(new_ticket(tracker, topic, body, about))
     logger.info("ticket opened: conversation=%s reference=%s", tracker.sender_id, ticket.reference)
     return ticket
 
@@ -121,6 +121,7 @@ async def report(dispatcher: CollectingDispatcher, tracker: Tracker, shop: Shop)
     """Open a ticket about the task at hand with what the customer wrote."""
     what = task(tracker) or "create_ticket"
     body = text_slot(tracker, ISSUE) or f"The customer wants us to {TASKS[what].goal}."
-    ticket = await open_case(shop, tracker, what, body)
+    about = f"{order_number(tracker)} {body}"
+    ticket = await open_case(shop, tracker, what, body, about)
     dispatcher.utter_message(text=texts.case_opened(what, ticket))
     return [SlotSet(REFERENCE, ticket.reference)]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
 from rasa_sdk import Tracker
 
+from actions.services.call_log import OK, SLOT
 from actions.services.shop_api import NewTicket
 from actions.tasks import CONFIRMED, EMAIL, ORDER
 
@@ -140,10 +141,20 @@ def fallbacks_before(tracker: Tracker, action: str) -> int:
     return in_a_row
 
 
-def new_ticket(tracker: Tracker, topic: str, body: str) -> NewTicket:
-    """A ticket about this conversation, with the same key however often this message is handled."""
+def new_ticket(tracker: Tracker, topic: str, body: str, about: str = "") -> NewTicket:
+    """A ticket about this conversation, with the same key until the shop has confirmed it.
+
+    A shop that only seemed to be away has opened the ticket already, and gives it back to whoever asks again.
+
+    Args:
+        tracker: the conversation.
+        topic: what kind of ticket it is.
+        body: what it says.
+        about: what tells it from other tickets of its topic; not the body where that grows with the conversation.
+
+    """
     return NewTicket(
-        key=request_key(tracker, topic),
+        key=_key(tracker, _first_attempt(tracker), f"{topic}\x1f{about}"),
         topic=topic,
         body=body[:LONGEST_BODY],
         email=email(tracker),
@@ -153,10 +164,42 @@ def new_ticket(tracker: Tracker, topic: str, body: str) -> NewTicket:
 
 def request_key(tracker: Tracker, what: str) -> str:
     """The same key however often this message is handled, and another one for each message and each thing asked."""
-    message = tracker.latest_message.get("message_id") or latest_text(tracker)
-    turns = sum(1 for event in tracker.events if event.get("event") == "user")
-    seed = "\x1f".join((tracker.sender_id, str(message), str(turns), what))
+    return _key(tracker, len(_messages(tracker)), what)
+
+
+def _key(tracker: Tracker, place: int, what: str) -> str:
+    """The key of what was asked with a message; its place tells it from one with the same words and no id."""
+    messages = _messages(tracker)
+    said = messages[place - 1] if messages else {"parse_data": tracker.latest_message}
+    message = (said.get("parse_data") or {}).get("message_id") or said.get("text")
+    seed = "\x1f".join((tracker.sender_id, str(message), str(place), what))
     return hashlib.sha256(seed.encode()).hexdigest()
+
+
+def _messages(tracker: Tracker) -> list[Event]:
+    return [event for event in tracker.events if event.get("event") == "user"]
+
+
+def _first_attempt(tracker: Tracker) -> int:
+    """The place of the message since which a ticket was tried and none confirmed; the latest where none was tried."""
+    latest = len(_messages(tracker))
+    found = 0
+    for back, turn in enumerate(_turns(tracker)[1:], start=1):
+        outcomes = list(_ticket_outcomes(turn))
+        if OK in outcomes:
+            break
+        if outcomes:
+            found = back
+    return latest - found
+
+
+def _ticket_outcomes(turn: list[Event]) -> Iterator[object]:
+    for event in turn:
+        if event.get("event") == "slot" and event.get("name") == SLOT:
+            calls = event.get("value")
+            for call in calls if isinstance(calls, list) else ():
+                if isinstance(call, Mapping) and call.get("operation") == "open_ticket":
+                    yield call.get("outcome")
 
 
 def this_turn_ran(tracker: Tracker) -> set[str]:

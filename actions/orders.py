@@ -45,7 +45,9 @@ class OrderNotReceived(ShopAction):
         if order.status != "delivered":
             dispatcher.utter_message(text=texts.order_status(order), buttons=TALK_TO_PERSON)
             return []
-        ticket = await open_case(shop, tracker, "order_not_received", "Delivered according to the carrier.")
+        ticket = await open_case(
+            shop, tracker, "order_not_received", "Delivered according to the carrier.", about=order.order_number
+        )
         dispatcher.utter_message(text=texts.not_received(order, ticket.reference))
         return [SlotSet(REFERENCE, ticket.reference)]
 

@@ -20,12 +20,12 @@ UNCERTAIN = (
     "me again in a few minutes before you repeat it, or I can pass you to a person. Would you like that?"
 )
 DESK_UNCERTAIN = (
-    "I'm sorry, our service desk didn't confirm your request, so please don't rely on it. "
-    "Our team answers calls and emails Monday to Friday 8:00-20:00 and Saturday 9:00-16:00."
+    "I'm sorry, our service desk didn't confirm your request, so please don't rely on it. Ask me "
+    "again in a few minutes: it won't be opened twice. Our team also answers calls and emails."
 )
 DESK_UNAVAILABLE = (
     "I'm sorry, I couldn't reach our service desk just now, so no ticket was opened. Please try again in a "
-    "few minutes. Our team also answers calls and emails Monday to Friday 8:00-20:00 and Saturday 9:00-16:00."
+    "few minutes. Our team also answers calls and emails."
 )
 ASK_AGAIN = "I couldn't finish that. Please ask me once more and I'll start over."
 NOT_DONE = "All right, I've left everything as it is."
@@ -324,11 +324,7 @@ def ticket_state(ticket: Ticket) -> str:
 
 def handed_over(reference: str, has_email: bool) -> str:
     """Confirmation that a person will take over."""
-    how = (
-        "They'll answer by email."
-        if has_email
-        else "They answer Monday to Friday 8:00-20:00 and Saturday 9:00-16:00; please keep the reference."
-    )
+    how = "They'll answer by email." if has_email else "Please keep it: with it I can tell you how far they are."
     return f"I've passed this to a person from our team. Your reference is {reference}. {how}"
 
 

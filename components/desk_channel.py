@@ -8,6 +8,7 @@ The desk sends each message until it hears that it is there. Under the lock that
 the channel looks for the message's id in the conversation: so it is stored once, however often it is sent, and
 whoever dies in between. Channels that push (Slack) get it after it was stored; that it was pushed is noted in the
 conversation as well. That the assistant should have said an answer is stored in the same way, and said to nobody.
+That somebody is writing is shown where the customer's channel can show it, and stored nowhere.
 """
 
 from __future__ import annotations
@@ -115,18 +116,31 @@ class DeskInput(InputChannel):
         return cls(token)
 
     def blueprint(self, on_new_message: Callable[[UserMessage], Awaitable[Any]]) -> Blueprint:
-        """Return the one route."""
+        """Return the routes: for what is said, and for that somebody writes."""
         blueprint = Blueprint("desk")
 
         @blueprint.post("/messages")
         async def take_message(request: Request) -> HTTPResponse:
             return await self._take(request)
 
+        @blueprint.post("/typing")
+        async def take_typing(request: Request) -> HTTPResponse:
+            if not self._is_desk(request):
+                return _problem(401, "wrong_token")
+            sender_id = _typing(request.body)
+            if sender_id is None:
+                return _problem(422, "not_understood")
+            _show_typing(_channels(request), sender_id, True)
+            return response.empty()
+
         return blueprint
 
-    async def _take(self, request: Request) -> HTTPResponse:
+    def _is_desk(self, request: Request) -> bool:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
+        return bool(self._token) and hmac.compare_digest(given.encode(), self._token.encode())
+
+    async def _take(self, request: Request) -> HTTPResponse:
+        if not self._is_desk(request):
             return _problem(401, "wrong_token")
         message = _message(request.body)
         if message is None:
@@ -134,11 +148,14 @@ class DeskInput(InputChannel):
         agent = getattr(request.app.ctx, "agent", None)
         if agent is None or not agent.is_ready():
             return _problem(503, "not_ready")
-        channels = getattr(request.app.ctx, "input_channels", None) or []
+        channels = _channels(request)
         try:
             # The same lock that Rasa holds while it answers: neither can overwrite the other's events.
             async with agent.lock_store.lock(message.sender_id):
-                return await _append_and_push(agent, message, channels)
+                answer = await _append_and_push(agent, message, channels)
+            if message.text:
+                _show_typing(channels, message.sender_id, False)
+            return answer
         except LockError:
             return _problem(503, "locked")
 
@@ -198,12 +215,35 @@ def _pushing(channels: Iterable[InputChannel], name: str | None) -> OutputChanne
     return None
 
 
-def _message(body: bytes) -> DeskMessage | None:
+def _channels(request: Request) -> list[InputChannel]:
+    return getattr(request.app.ctx, "input_channels", None) or []
+
+
+def _show_typing(channels: Iterable[InputChannel], sender_id: str, is_on: bool) -> None:
+    """Have the channels that can show that somebody writes do so; one that has no such reader does nothing."""
+    for channel in channels:
+        show = getattr(channel, "person_writes", None)
+        if show is not None:
+            show(sender_id, is_on)
+
+
+def _typing(body: bytes) -> str | None:
+    """Return in whose conversation somebody writes."""
+    sender_id = (_object(body) or {}).get("sender_id")
+    return sender_id if isinstance(sender_id, str) and 0 < len(sender_id) <= LONGEST["sender_id"] else None
+
+
+def _object(body: bytes) -> dict[str, Any] | None:
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(given, dict):
+    return given if isinstance(given, dict) else None
+
+
+def _message(body: bytes) -> DeskMessage | None:
+    given = _object(body)
+    if given is None:
         return None
     values = {name: given.get(name, "") for name in LONGEST}
     if not all(isinstance(value, str) and len(value) <= LONGEST[name] for name, value in values.items()):

@@ -156,6 +156,10 @@ class WebchatInput(InputChannel):
 
         return blueprint
 
+    def person_writes(self, conversation_id: str, is_on: bool) -> None:
+        """Show to the customer that a person writes, or that they do no more; nothing of it is kept."""
+        self._news.person_writes(conversation_id, is_on)
+
     def _begin(self, request: Request) -> dict[str, Any]:
         """Begin a conversation, or go on with one of the customer whom the host page has just vouched for."""
         body, now = body_of(request), self._clock()

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0  # proxies close a connection that is silent for 30 to 60 s
 LONGEST_S = 30 * 60.0  # then the page opens another one, and its token is looked at again
+TYPING_S = 6.0  # after the last sign that a person writes; the desk gives one every three seconds
 BLIND_INTERVAL_S = 2.0  # between looks at each conversation, where a store cannot tell what is new
 CHAT_SLOTS = (FEEDBACK_SLOT, CSAT_SLOT)
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
@@ -40,6 +41,17 @@ class News:
         self._opened = opened
         self._clock = clock
         self._watcher: asyncio.Task[None] | None = None
+        self._typing: dict[str, asyncio.TimerHandle] = {}  # conversations in which a person writes now
+
+    def person_writes(self, conversation_id: str, is_on: bool) -> None:
+        """Show to whoever reads a conversation that a person writes, for `TYPING_S`, or that they do no more."""
+        before = self._typing.pop(conversation_id, None)
+        if before is not None:
+            before.cancel()
+        if is_on and conversation_id in self.streams.conversations:
+            loop = asyncio.get_running_loop()
+            self._typing[conversation_id] = loop.call_later(TYPING_S, self.person_writes, conversation_id, False)
+        self.streams.ring((conversation_id,))
 
     async def stream(self, request: Request, conversation_id: str, cursor: str) -> None:
         """Send what is new behind `cursor` until the reader goes, the server stops, or `LONGEST_S` are over."""
@@ -73,7 +85,8 @@ class News:
                 row = newest
             said = transcript(events, self._settings.image_hosts)
             state = chat_state(events, self._clock(), self._settings)
-            await send(position.news(said, state, self._opened.get(conversation_id).busy) or HEARTBEAT)
+            busy, person_writes = self._opened.get(conversation_id).busy, conversation_id in self._typing
+            await send(position.news(said, state, busy, person_writes) or HEARTBEAT)
             try:
                 await asyncio.wait_for(bell.wait(), HEARTBEAT_S)
             except asyncio.TimeoutError:

@@ -7,6 +7,8 @@ import logging
 import sys
 import threading
 from pathlib import Path
+from typing import Optional
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
@@ -15,7 +17,7 @@ from desk import service
 from desk.api import create_api
 from desk.bootstrap import build_desk, build_worker, read_settings
 from desk.worker import Worker
-from learning.errors import EvergreenError
+from learning.errors import EvergreenError, SettingsError
 from learning.settings import Settings
 
 PAUSE = 0.3  # seconds between two looks: an answer is in the chat in half a second
@@ -30,7 +32,8 @@ def main(ctx: typer.Context, project: Path = typer.Option(Path("."), help="Folde
     """Bring conversations from the assistant to people and their answers back.
 
     Environment: EVERGREEN_DESK_TOKEN (the secret that Rasa server, action server and desk share), EVERGREEN_DESK_DB,
-    EVERGREEN_BOT_URL. Settings are in the section `desk` of learning.yml.
+    EVERGREEN_BOT_URL; where agents work in another help desk EVERGREEN_HELP_DESK_TOKEN, EVERGREEN_HELP_DESK_SECRET.
+    Settings are in the section `desk` of learning.yml.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     ctx.obj = read_settings(project)
@@ -40,10 +43,11 @@ def main(ctx: typer.Context, project: Path = typer.Option(Path("."), help="Folde
 def serve(
     ctx: typer.Context,
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    port: int = typer.Option(8082, help="Port to listen on.", min=0, max=65535),
+    port: Optional[int] = typer.Option(None, help="Port to listen on; without it that of desk.url.", min=0, max=65535),
 ) -> None:
     """Work, and tell the action server what customers can expect."""
     settings: Settings = ctx.obj
+    port = listening_port(settings.desk.url) if port is None else port
     stop = threading.Event()
     thread = threading.Thread(target=_work, args=(build_worker(settings), stop), name="desk-worker", daemon=True)
     thread.start()
@@ -91,6 +95,21 @@ def forget(ctx: typer.Context, sender: str = typer.Argument(..., help="Conversat
     """Delete all that the desk keeps about a conversation, as `learning forget` does with everything else."""
     desk = build_desk(ctx.obj)
     typer.echo(f"{desk.store.forget(sender, desk.now())} hand-overs deleted.")
+
+
+def listening_port(url: str) -> int:
+    """Return the port of an address.
+
+    Raises:
+        SettingsError: it has none.
+
+    """
+    try:
+        parsed = urlsplit(url)
+        port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
+    except (ValueError, KeyError):
+        raise SettingsError(f"is {url!r}", "learning.yml: desk: url", "write it as http://127.0.0.1:8082") from None
+    return port
 
 
 def _work(worker: Worker, stop: threading.Event) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from desk.chatwoot import Chatwoot
 from desk.desk import Audit, Desk, unaudited
 from desk.hours import opening_hours
-from desk.mirror import Mirror
+from desk.mirror import PAUSE, RARE, Mirror
 from desk.ports import HelpDesk
 from desk.rasa_bot import RasaBot
 from desk.store import Store
@@ -62,9 +62,9 @@ def build_desk(settings: Settings, now: Callable[[], datetime] = utc_now, audit:
 def build_worker(settings: Settings) -> Worker:
     """Build what reads new events and delivers messages."""
     other = _help_desk(settings)
-    return Worker(
-        build_desk(settings), RasaBot(settings.bot.url, settings.desk.token), Mirror(other) if other else None
-    )
+    pause = RARE if settings.desk.help_desk_secret else PAUSE
+    mirror = Mirror(other, pause) if other else None
+    return Worker(build_desk(settings), RasaBot(settings.bot.url, settings.desk.token), mirror)
 
 
 def _help_desk(settings: Settings) -> HelpDesk | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +14,27 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from desk import schema
 from desk.errors import DeskError
+from desk.model import Handover, Outgoing
+from learning.sql import Transactions, cause_of, without_password
 
-IMMEDIATE = "desk_immediate"
 WRITER_LOCK = 0x6465736B  # any number that nobody else locks on PostgreSQL
 SCHEMA_VERSION = "schema_version"
+PRAGMAS = ("secure_delete = ON",)  # who is forgotten leaves no bytes in the file
 
 
-class Database:
+class Database(Transactions):
     """An SQLite or PostgreSQL database with the desk's tables, which are made where they are missing."""
 
     def __init__(self, url: str) -> None:
-        self._item = "desk database " + re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+        self._item = "desk database " + without_password(url)
         try:
             parsed = sa.engine.make_url(url)
-            self._is_sqlite = parsed.get_backend_name() == "sqlite"
-            self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=not self._is_sqlite)
+            super().__init__(parsed, WRITER_LOCK, PRAGMAS)
             if self._is_sqlite and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
         except (ArgumentError, ImportError, OSError) as error:
-            raise DeskError(f"cannot be opened ({_cause(error)})", self._item, "correct desk.database") from error
-        if self._is_sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin)
-        self._writer = self._engine.execution_options(**{IMMEDIATE: True})
+            raise DeskError(f"cannot be opened ({cause_of(error)})", self._item, "correct desk.database") from error
         self._create()
-
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Give a connection for reading."""
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._error(error) from error
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Give a connection in a transaction; writers take turns, so that what they read first stays true."""
-        try:
-            with self._writer.begin() as connection:
-                if not self._is_sqlite:
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._error(error) from error
 
     def compact(self) -> None:
         """Leave no byte of what was deleted in the log that SQLite keeps beside its file."""
@@ -82,22 +59,22 @@ class Database:
                 )
 
     def _error(self, error: SQLAlchemyError) -> DeskError:
-        return DeskError(f"failed ({_cause(error)})", self._item, "check that the database is up and may be written")
+        return DeskError(f"failed ({cause_of(error)})", self._item, "check that the database is up and may be written")
 
 
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+def get_meta(connection: Connection, key: str) -> str | None:
+    """Return the value of `key`, None if it was never set."""
+    value = connection.execute(sa.select(schema.meta.c.value).where(schema.meta.c.key == key)).scalar()
+    return None if value is None else str(value)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 10000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA secure_delete = ON")  # who is forgotten leaves no bytes in the file
-    cursor.close()
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Set `key`."""
+    if connection.execute(sa.update(schema.meta).where(schema.meta.c.key == key).values(value=value)).rowcount == 0:
+        connection.execute(sa.insert(schema.meta), {"key": key, "value": value})
 
 
-def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(IMMEDIATE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+def row_of(record: Handover | Outgoing, leave: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a record as its table has it, without the columns in `leave`."""
+    found = {name: value for name, value in asdict(record).items() if name not in leave}
+    return {name: value.value if isinstance(value, Enum) else value for name, value in found.items()}

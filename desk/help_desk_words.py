@@ -12,7 +12,7 @@ def opening_text(handover: Handover, transcript: Transcript) -> str:
     """Return reason, card and conversation as plain text, of a very long one the newest part."""
     facts = [
         f"Reason: {handover.reason.value.replace('_', ' ')}",
-        f"About: {handover.topic}" if handover.topic else "",
+        f"About: {handover.about}" if handover.about else "",
         f"Ticket: {handover.reference}" if handover.reference else "",
         f"Mood: {handover.mood:.1f} of 1",
     ]

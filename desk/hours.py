@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
-from learning.errors import SettingsError
+from learning.opening_times import Span, read_days, read_spans, read_zone
 from learning.settings import DeskSettings
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SPAN = re.compile(r"([A-Z][a-z]{2})(?:-([A-Z][a-z]{2}))? (\d\d):(\d\d)-(\d\d):(\d\d)")
 LONGEST_SEARCH = 30  # days; a team that is away for longer has wrong settings
 
 
@@ -20,7 +17,7 @@ class OpeningHours:
     """A week of opening times in one time zone; `spans` are (weekday, from, to)."""
 
     zone: ZoneInfo
-    spans: tuple[tuple[int, time, time], ...]
+    spans: tuple[Span, ...]
     closed: frozenset[date] = frozenset()
 
     def is_open(self, at: datetime) -> bool:
@@ -69,35 +66,5 @@ def opening_hours(settings: DeskSettings) -> OpeningHours:
         SettingsError: a line is no opening time, a date no date, or the time zone unknown.
 
     """
-    try:
-        zone = ZoneInfo(settings.time_zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise SettingsError(
-            f"is no time zone: {settings.time_zone!r}", "learning.yml: desk: time_zone", "write one as Europe/Dublin"
-        ) from error
-    spans = [span for line in settings.hours for span in _read(line)]
-    return OpeningHours(zone, tuple(sorted(spans)), frozenset(_day(text) for text in settings.closed_days))
-
-
-def _read(line: str) -> list[tuple[int, time, time]]:
-    match = SPAN.fullmatch(line.strip())
-    problem = SettingsError(f"is {line!r}", "learning.yml: desk: hours", "write lines such as 'Mon-Fri 08:00-20:00'")
-    if match is None or match.group(1) not in DAYS or (match.group(2) or match.group(1)) not in DAYS:
-        raise problem
-    first, last = DAYS.index(match.group(1)), DAYS.index(match.group(2) or match.group(1))
-    try:
-        begin, end = time(int(match.group(3)), int(match.group(4))), time(int(match.group(5)), int(match.group(6)))
-    except ValueError:
-        raise problem from None
-    if first > last or begin >= end:
-        raise problem
-    return [(day, begin, end) for day in range(first, last + 1)]
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(
-            f"is {text!r}", "learning.yml: desk: closed_days", "write dates as '2026-12-25', in quotes"
-        ) from None
+    zone = read_zone(settings.time_zone)
+    return OpeningHours(zone, read_spans(settings.hours), read_days(settings.closed_days))

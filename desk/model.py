@@ -117,6 +117,11 @@ class Handover:
         return self.state in OPEN_STATES
 
     @property
+    def about(self) -> str:
+        """What it is about as people say it; a task is named like an intent (`account_balance`, `faq/delivery`)."""
+        return self.topic.rpartition("/")[2].replace("_", " ").strip()
+
+    @property
     def has_unread(self) -> bool:
         """Whether the customer has written since the agent last looked."""
         return self.customer_row > self.seen_row

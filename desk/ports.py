@@ -20,6 +20,9 @@ class Bot(Protocol):
 
         """
 
+    def show_typing(self, sender_id: str) -> None:
+        """Show to a customer that somebody writes; where that fails, nothing is lost and nothing raised."""
+
 
 class Tracker(Protocol):
     """The assistant's tracker store: the truth about what was said."""

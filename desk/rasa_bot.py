@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+
 import httpx
 
 from desk.errors import NotDelivered, Undeliverable
 from desk.model import Outgoing
 from learning.errors import SettingsError
 
+TYPING_TIMEOUT = 1.0  # seconds; messages wait behind it
 TIMEOUT = 10.0  # seconds; Rasa holds a conversation's lock while it answers the customer
 GONE = 404
 REFUSED = 422
 NEXT = "it is tried again by itself; look at the log of the Rasa server if it goes on"
+
+logger = logging.getLogger(__name__)
 
 
 class RasaBot:
@@ -27,6 +32,13 @@ class RasaBot:
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def show_typing(self, sender_id: str) -> None:
+        """Show to a customer that somebody writes; where that fails, nothing is lost and nothing raised."""
+        try:
+            self._client.post("/webhooks/desk/typing", json={"sender_id": sender_id}, timeout=TYPING_TIMEOUT)
+        except httpx.HTTPError as error:
+            logger.info("typing was not shown (%s)", type(error).__name__)
 
     def deliver(self, message: Outgoing) -> None:
         """Put a message into its conversation, once however often this is called."""

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any
-
 import sqlalchemy as sa
 
+from learning.sql import UtcTime
+
 VERSION = "1"
-
-
-class UtcTime(sa.types.TypeDecorator[datetime]):
-    """Aware UTC in Python, naive UTC in the database (SQLite knows no zones)."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Store UTC without its zone."""
-        return None if value is None else value.astimezone(timezone.utc).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Return the time as aware UTC."""
-        return None if value is None else value.replace(tzinfo=timezone.utc)
-
-
 metadata = sa.MetaData()
 Id = sa.String(64)
 

@@ -209,6 +209,17 @@ def reply(desk: Desk, handover_id: str, who: str, text: str, message_id: str) ->
     return message
 
 
+def note_typing(desk: Desk, handover_id: str, who: str) -> None:
+    """Note that an agent writes an answer: the customer sees so for a few seconds.
+
+    Raises:
+        Taken: the hand-over is not this agent's.
+
+    """
+    _own(desk, handover_id, who)
+    desk.store.note_typing(handover_id, desk.now())
+
+
 def close(
     desk: Desk, handover_id: str, who: str, returned: bool, note: str, seen_row: int, message_id: str
 ) -> Handover:

@@ -4,45 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
-from enum import Enum
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from desk.database import Database
-from desk.errors import NotSaid, Taken
+from desk.database import Database, get_meta, row_of, set_meta
+from desk.errors import Taken
 from desk.model import (
-    MARKS,
     OPEN_STATES,
-    Agent,
     Delivery,
     Handover,
-    Kind,
-    Mark,
     Outgoing,
     Reason,
     State,
     Step,
-    content_id,
 )
-from desk.schema import TABLES, agents, handovers, messages, meta, steps
+from desk.schema import TABLES, handovers, messages, meta, steps
+from desk.store_messages import MessageTable, queue_message
+from desk.store_notes import MIRRORED, TYPING, NoteTables
 from learning.errors import NotFound
 from learning.model import sender_key
 
-WATERMARK = "watermark"
-MIRRORED = "mirrored:"  # and the id of a hand-over
 ANNOUNCED = "announced:"  # and the pseudonym of a person, until when the place they were told is kept
 FORGOTTEN = "forgotten:"  # and the pseudonym of a person, until when nothing of them is taken in again
-LEADER, LEADER_UNTIL = "leader", "leader_until"
 OPEN = handovers.c.state.in_([state.value for state in OPEN_STATES])
 # Not by time, which may be set back: an open one comes after all closed ones, and row ids only grow.
 NEWEST: tuple[Any, ...] = (sa.case((OPEN, 0), else_=1), handovers.c.row_id.desc(), handovers.c.asked_at.desc())
 MOST_CLOSED = 50  # closed hand-overs that a page shows
 
 
-class Store:
+class Store(MessageTable, NoteTables):
     """What the desk remembers."""
 
     def __init__(self, url: str) -> None:
@@ -87,13 +80,13 @@ class Store:
         with self._db.write() as connection:
             if connection.execute(sa.select(steps.c.step_id).where(steps.c.key == key)).first():
                 return False
-            forgotten = _meta(connection, FORGOTTEN + sender_key(handover.sender_id))
+            forgotten = get_meta(connection, FORGOTTEN + sender_key(handover.sender_id))
             if forgotten and step.at < datetime.fromisoformat(forgotten):
                 return False
             connection.execute(sa.delete(meta).where(meta.c.key == ANNOUNCED + sender_key(handover.sender_id)))
             present = _open_of(connection, handover.sender_id)
             if present is None:
-                connection.execute(sa.insert(handovers), _row(handover))
+                connection.execute(sa.insert(handovers), row_of(handover))
             else:
                 changed = replace(
                     present,
@@ -128,7 +121,7 @@ class Store:
                 handovers.c.state == State.WAITING.value, handovers.c.live, handovers.c.sender_id != sender_id
             )
             ahead = connection.execute(waiting).scalar_one()
-            _set_meta(connection, own, until.isoformat())
+            set_meta(connection, own, until.isoformat())
             return int(ahead) + sum(row.key not in (*ended, own) for row in kept)
 
     def change(self, before: Handover, after: Handover, step: Step | None, *outgoing: Outgoing) -> Handover:
@@ -143,7 +136,7 @@ class Store:
             if step:
                 connection.execute(sa.insert(steps), {**asdict(step), "handover_id": after.handover_id, "key": None})
             for message in outgoing:
-                _queue(connection, message)
+                queue_message(connection, message)
             return changed
 
     def took_in(self, sender_id: str, row_id: int, paused: bool | None = None) -> None:
@@ -197,144 +190,6 @@ class Store:
         with self._db.read() as connection:
             return [Step(row.at, row.who, row.what, row.detail) for row in connection.execute(query)]
 
-    def messages(self, handover_id: str) -> list[Outgoing]:
-        """Return what the desk has sent in a hand-over, the oldest first."""
-        query = sa.select(messages).where(messages.c.handover_id == handover_id).order_by(messages.c.position)
-        with self._db.read() as connection:
-            return [_message(row) for row in connection.execute(query)]
-
-    def message(self, message_id: str) -> Outgoing | None:
-        """Return a message, None if there is none of that id."""
-        with self._db.read() as connection:
-            row = connection.execute(sa.select(messages).where(messages.c.message_id == message_id)).first()
-        return _message(row) if row else None
-
-    def last_reply_at(self, handover_id: str) -> datetime | None:
-        """Return when a person has last answered in a hand-over, None if nobody has."""
-        query = sa.select(sa.func.max(messages.c.at)).where(
-            messages.c.handover_id == handover_id, messages.c.kind == Kind.REPLY.value
-        )
-        with self._db.read() as connection:
-            found: datetime | None = connection.execute(query).scalar()
-        return found
-
-    def due_messages(self, now: datetime) -> list[Outgoing]:
-        """Return of each conversation its oldest message that is not there yet, if it is time to try it."""
-        first = (
-            sa.select(sa.func.min(messages.c.position))
-            .where(messages.c.state == Delivery.QUEUED.value)
-            .group_by(messages.c.sender_id)
-        )
-        query = (
-            sa.select(messages)
-            .where(messages.c.position.in_(first), sa.or_(messages.c.next_at.is_(None), messages.c.next_at <= now))
-            .order_by(messages.c.position)
-        )
-        with self._db.read() as connection:
-            return [_message(row) for row in connection.execute(query)]
-
-    def tried(self, message: Outgoing) -> None:
-        """Note how a delivery went; what was delivered stays delivered."""
-        values = {
-            "state": message.state.value,
-            "attempts": message.attempts,
-            "next_at": message.next_at,
-            "problem": message.problem,
-        }
-        with self._db.write() as connection:
-            connection.execute(
-                sa.update(messages)
-                .where(messages.c.message_id == message.message_id, messages.c.state == Delivery.QUEUED.value)
-                .values(**values)
-            )
-
-    def teach(self, message: Outgoing, taught: bool, who: str, at: datetime) -> bool:
-        """Mark a message as what the assistant should have said, or take the mark back, and queue the word of it.
-
-        Returns whether it was otherwise before: a second click queues nothing.
-        """
-        kind, message_id = Kind.RECOMMENDED if taught else Kind.UNRECOMMENDED, message.message_id
-        with self._db.write() as connection:
-            change = sa.update(messages).where(messages.c.message_id == message_id, messages.c.taught.is_(not taught))
-            if connection.execute(change.values(taught=taught)).rowcount == 0:
-                return False
-            own = (messages.c.handover_id == message.handover_id, messages.c.note == message_id)
-            kinds = messages.c.kind.in_([one.value for one in MARKS])
-            before = connection.execute(sa.select(sa.func.count()).where(*own, kinds)).scalar()
-            # Marked, taken back and marked again are three marks; each of them comes once.
-            mark_id = content_id(kind.value, message_id, before)
-            mark = Outgoing(mark_id, message.handover_id, message.sender_id, kind, who, "", at, message_id)
-            _queue(connection, mark)
-            return True
-
-    def taught(self) -> list[Outgoing]:
-        """Return all messages that the assistant should have said."""
-        query = sa.select(messages).where(messages.c.taught).order_by(messages.c.position)
-        with self._db.read() as connection:
-            return [_message(row) for row in connection.execute(query)]
-
-    def touch(self, name: str, at: datetime, on_duty: bool | None = None) -> Agent:
-        """Note that an agent looks at the desk, and whether they are on duty if that was said."""
-        with self._db.write() as connection:
-            row = connection.execute(sa.select(agents).where(agents.c.name == name)).first()
-            agent = Agent(name, at, on_duty if on_duty is not None else bool(row and row.on_duty))
-            if row:
-                connection.execute(sa.update(agents).where(agents.c.name == name).values(**asdict(agent)))
-            else:
-                connection.execute(sa.insert(agents), asdict(agent))
-            return agent
-
-    def agents(self, since: datetime) -> list[Agent]:
-        """Return who is on duty and was seen since a time, by name."""
-        query = sa.select(agents).where(agents.c.on_duty, agents.c.seen_at >= since).order_by(agents.c.name)
-        with self._db.read() as connection:
-            return [Agent(row.name, row.seen_at, row.on_duty) for row in connection.execute(query)]
-
-    def seen(self, since: datetime) -> frozenset[str]:
-        """Return who was at the desk since a time, on duty or not."""
-        query = sa.select(agents.c.name).where(agents.c.seen_at >= since)
-        with self._db.read() as connection:
-            return frozenset(connection.execute(query).scalars())
-
-    def mirrored(self, handover_id: str) -> tuple[int, str]:
-        """Return up to which row and which answer another help desk is in step."""
-        with self._db.read() as connection:
-            row, _, answer = (_meta(connection, MIRRORED + handover_id) or "0 ").partition(" ")
-        return int(row), answer
-
-    def set_mirrored(self, handover_id: str, row_id: int, answer: str) -> None:
-        """Note up to which row and which answer another help desk is in step."""
-        with self._db.write() as connection:
-            _set_meta(connection, MIRRORED + handover_id, f"{row_id} {answer}")
-
-    def watermark(self) -> Mark:
-        """Return up to which row the tracker store was read."""
-        with self._db.read() as connection:
-            row_id, _, rest = (_meta(connection, WATERMARK) or "0").partition(" ")
-        at, _, key = rest.partition(" ")
-        return Mark(int(row_id), float(at or 0), key)
-
-    def set_watermark(self, mark: Mark) -> None:
-        """Note up to which row the tracker store was read."""
-        with self._db.write() as connection:
-            _set_meta(connection, WATERMARK, f"{mark.row_id} {mark.at!r} {mark.key}")
-
-    def lead(self, who: str, now: datetime, seconds: float) -> bool:
-        """Become or stay the one worker; whether `who` is it. A lease that nobody renews ends by itself."""
-        with self._db.write() as connection:
-            leader, until = _meta(connection, LEADER), _meta(connection, LEADER_UNTIL)
-            if leader not in (None, who) and until and datetime.fromisoformat(until) > now:
-                return False
-            _set_meta(connection, LEADER, who)
-            _set_meta(connection, LEADER_UNTIL, (now + timedelta(seconds=seconds)).isoformat())
-            return True
-
-    def has_worker(self, now: datetime) -> bool:
-        """Whether somebody reads new events and delivers messages."""
-        with self._db.read() as connection:
-            until = _meta(connection, LEADER_UNTIL)
-        return until is not None and datetime.fromisoformat(until) > now
-
     def mark(self) -> str:
         """Return a short text that changes whenever a page of the desk would."""
         with self._db.read() as connection:
@@ -369,9 +224,11 @@ class Store:
             ids = list(connection.execute(found).scalars())
             for table in TABLES:
                 connection.execute(sa.delete(table).where(table.c.handover_id.in_(ids)))
-            connection.execute(sa.delete(meta).where(meta.c.key.in_([MIRRORED + one for one in ids])))
+            connection.execute(
+                sa.delete(meta).where(meta.c.key.in_([kind + one for one in ids for kind in (MIRRORED, TYPING)]))
+            )
             if ids:
-                _set_meta(connection, FORGOTTEN + sender_key(sender_id), at.isoformat())
+                set_meta(connection, FORGOTTEN + sender_key(sender_id), at.isoformat())
             connection.execute(sa.delete(meta).where(meta.c.key == ANNOUNCED + sender_key(sender_id)))
         self._db.compact()
         return len(ids)
@@ -404,7 +261,7 @@ def _put(connection: Connection, before: Handover, after: Handover) -> Handover:
     # What the worker notes beside the versions must not be set back by what a page has seen earlier.
     values = {
         name: value
-        for name, value in _row(changed).items()
+        for name, value in row_of(changed).items()
         if name not in ("handover_id", "customer_row", "customer_at", "seen_row", "read_row", "paused")
     }
     done = connection.execute(
@@ -417,35 +274,6 @@ def _put(connection: Connection, before: Handover, after: Handover) -> Handover:
     return changed
 
 
-def _queue(connection: Connection, message: Outgoing) -> None:
-    sent = connection.execute(sa.select(messages).where(messages.c.message_id == message.message_id)).first()
-    if sent is not None:
-        if (sent.handover_id, sent.kind, sent.text) == (message.handover_id, message.kind.value, message.text):
-            return
-        raise NotSaid("was sent before with other words", "message", "read the conversation and send it again")
-    connection.execute(sa.insert(messages), _row(message, leave=("position",)))
-
-
-def _meta(connection: Connection, key: str) -> str | None:
-    value = connection.execute(sa.select(meta.c.value).where(meta.c.key == key)).scalar()
-    return None if value is None else str(value)
-
-
-def _set_meta(connection: Connection, key: str, value: str) -> None:
-    if connection.execute(sa.update(meta).where(meta.c.key == key).values(value=value)).rowcount == 0:
-        connection.execute(sa.insert(meta), {"key": key, "value": value})
-
-
-def _row(record: Handover | Outgoing, leave: Sequence[str] = ()) -> dict[str, Any]:
-    found = {name: value for name, value in asdict(record).items() if name not in leave}
-    return {name: value.value if isinstance(value, Enum) else value for name, value in found.items()}
-
-
 def _handover(row: Any) -> Handover:
     values = dict(row._mapping)
     return Handover(**{**values, "reason": Reason.of(values["reason"]), "state": State(values["state"])})
-
-
-def _message(row: Any) -> Outgoing:
-    values = dict(row._mapping)
-    return Outgoing(**{**values, "kind": Kind(values["kind"]), "state": Delivery(values["state"])})

@@ -26,6 +26,7 @@ LONGEST_SLOT = 300  # characters
 HIDDEN_SLOTS = frozenset(
     {
         HANDOVER_SLOT,
+        "task",
         "requested_slot",
         "session_started_metadata",
         "last_feedback",

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 DESK = "desk"
 LEASE_SECONDS = 10.0  # after which another worker takes over from one that died
+TYPING_FOR = timedelta(seconds=3)  # what is older is no news: the next sign comes, or the answer
 FIRST_PAUSE = 0.5  # seconds before a delivery is tried again; doubles
 LONGEST_PAUSE = 30.0
 
@@ -40,11 +41,14 @@ class Worker:
         if not desk.store.lead(self._name, desk.now(), LEASE_SECONDS):
             return False
         read_new(desk)
+        writing = desk.store.take_typing(desk.now() - TYPING_FOR)
         for handover in desk.store.open_handovers():
             try:
                 self._look_after(handover)
             except Taken:
                 logger.info("hand-over %s changed meanwhile; looked at again", handover.handover_id)
+            if handover.handover_id in writing:
+                self.bot.show_typing(handover.sender_id)
         self.deliver()
         if self.mirror is not None:
             self.mirror.step(desk)

@@ -37,7 +37,8 @@ def serve(
 
     The first start makes the account `admin` and prints its password once. Environment: EVERGREEN_HUB_DB (accounts,
     default var/hub.db), EVERGREEN_HUB_SECRET (signs sessions; without it they end with the process),
-    EVERGREEN_HUB_SECURE_COOKIE=1 (behind HTTPS), EVERGREEN_HUB_DEMO_PASSWORD (switches the account `demo` on).
+    EVERGREEN_HUB_SECURE_COOKIE=1 (behind HTTPS), EVERGREEN_HUB_DEMO_PASSWORD (switches the account `demo` on),
+    EVERGREEN_METRICS_TOKEN (of whoever collects /metrics/prometheus).
     """
     ctx.obj = project
     if ctx.invoked_subcommand is not None:

@@ -16,23 +16,24 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub import system_pages, texts
+from hub import status_pages, system_pages, texts
 from hub.audit import pages as audit_pages
 from hub.context import Hub, hub_of
 from hub.conversations import pages as conversation_pages
 from hub.desk import pages as desk_pages
 from hub.errors import Conflict
 from hub.experiments import pages as experiment_pages
-from hub.guard import HEALTH, ICON, LIVE, LOGIN, OIDC, OIDC_BACK, STYLESHEET, Guard, Headers, add_headers
+from hub.guard import HEALTH, ICON, LIVE, LOGIN, OIDC, OIDC_BACK, PROMETHEUS, STYLESHEET, Guard, Headers, add_headers
 from hub.live import Live, Topic, stream
 from hub.metrics import pages as metrics_pages
+from hub.metrics import prometheus
 from hub.releases import pages as release_pages
 from hub.rendering import Renderer
 from hub.retraining import pages as retraining_pages
 from hub.review import pages as review_pages
 from hub.review import second_pages
 from hub.review.sandboxes import Sandboxes
-from hub.routing import StaffRoute, anybody, page
+from hub.routing import StaffRoute, anybody
 from hub.settings import HubSettings
 from hub.staff import login, oidc_pages
 from hub.staff import pages as staff_pages
@@ -59,13 +60,13 @@ AREAS = (
     retraining_pages,
     audit_pages,
     staff_pages,
+    status_pages,
 )
 STAFF_ROUTES: tuple[StaffRoute, ...] = (
     *(route for area in AREAS for route in area.ROUTES),
-    page("/status", system_pages.status),
     anybody(LIVE, stream),
 )
-TOPICS: tuple[Topic, ...] = tuple(topic for area in (*AREAS, system_pages) for topic in getattr(area, "TOPICS", ()))
+TOPICS: tuple[Topic, ...] = tuple(topic for area in AREAS for topic in getattr(area, "TOPICS", ()))
 # These need no right: logging in and out, and what a browser or a monitor asks for before anybody has logged in.
 OPEN_ROUTES = (
     Route(LOGIN, login.login, methods=["GET", "POST"]),
@@ -73,6 +74,7 @@ OPEN_ROUTES = (
     Route(OIDC_BACK, oidc_pages.finish, methods=["GET"]),
     Route("/logout", login.logout, methods=["POST"]),
     Route(HEALTH, system_pages.healthz, methods=["GET"]),
+    Route(PROMETHEUS, prometheus.numbers, methods=["GET"]),
     Route(STYLESHEET, system_pages.stylesheet, methods=["GET"]),
     Route(ICON, system_pages.icon, methods=["GET"]),
     Route("/static/js/{name}", system_pages.script, methods=["GET"]),

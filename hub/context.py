@@ -20,6 +20,7 @@ from hub.staff.roles import Role
 from hub.staff.sessions import Sessions
 from learning.loop import Loop
 
+EXPORTS_AT_ONCE = 2  # files of conversations; each reads and redacts them one after the other, and keeps a CPU busy
 HASHING_AT_ONCE = 2  # passwords; each takes 64 MB and a CPU for some 50 ms
 
 
@@ -37,6 +38,7 @@ class Hub:
     # Two people who publish at once would make two commits on one parent, and git refuses the second.
     branch_lock: threading.Lock = field(default_factory=threading.Lock)
     sandboxes: Sandboxes = field(default_factory=Sandboxes)
+    exports: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(EXPORTS_AT_ONCE))
     hashing: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HASHING_AT_ONCE))
 
 

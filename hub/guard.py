@@ -30,7 +30,8 @@ STATIC = "/static/"
 OIDC = "/login/oidc"  # where somebody is sent to the identity provider from, and below it where they come back to
 OIDC_BACK = "/login/oidc/back"
 LIVE = "/live"
-PUBLIC = frozenset({LOGIN, HEALTH, OIDC, OIDC_BACK})
+PROMETHEUS = "/metrics/prometheus"  # checks a token of its own
+PUBLIC = frozenset({LOGIN, HEALTH, OIDC, OIDC_BACK, PROMETHEUS})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

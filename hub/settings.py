@@ -34,23 +34,18 @@ class HubSettings:
     login_wait: int = 300  # seconds in which failures are counted
     public_url: str = "http://127.0.0.1:8080"  # as browsers see the hub; where an identity provider sends people back
     oidc: OidcSettings | None = None
+    metrics_token: str = field(default="", repr=False)  # of whoever collects the numbers; without it nobody can
 
 
 def load_hub_settings(root: Path, environ: Mapping[str, str] | None = None) -> HubSettings:
     """Read the `EVERGREEN_HUB_*` variables; without a secret, sessions end when the hub stops.
 
     Raises:
-        SettingsError: the secret is too short, or what is said of an identity provider incomplete.
+        SettingsError: a secret is too short, or what is said of an identity provider incomplete.
 
     """
     environ = os.environ if environ is None else environ
-    secret = environ.get("EVERGREEN_HUB_SECRET", "")
-    if secret and len(secret) < MIN_SECRET:
-        raise SettingsError(
-            f"has fewer than {MIN_SECRET} characters",
-            "EVERGREEN_HUB_SECRET",
-            "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`",
-        )
+    secret = _secret(environ, "EVERGREEN_HUB_SECRET")
     oidc, public_url = read_oidc(environ), environ.get("EVERGREEN_HUB_URL", "").strip()
     if oidc and not public_url:
         raise SettingsError(
@@ -64,4 +59,17 @@ def load_hub_settings(root: Path, environ: Mapping[str, str] | None = None) -> H
         secure_cookie=secure in YES or (not secure and public_url.startswith("https://")),
         public_url=public_url or HubSettings.public_url,
         oidc=oidc,
+        metrics_token=_secret(environ, "EVERGREEN_METRICS_TOKEN"),
     )
+
+
+def _secret(environ: Mapping[str, str], name: str) -> str:
+    """Return a secret that nobody can guess, or none."""
+    secret = environ.get(name, "")
+    if secret and len(secret) < MIN_SECRET:
+        raise SettingsError(
+            f"has fewer than {MIN_SECRET} characters",
+            name,
+            "make one with `python -c 'import secrets; print(secrets.token_hex(32))'`",
+        )
+    return secret

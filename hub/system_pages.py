@@ -1,4 +1,4 @@
-"""What is no page of its own area: health, static files, and where the loop stands."""
+"""What is no page for people: health and static files."""
 
 from __future__ import annotations
 
@@ -6,21 +6,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from hub.context import Hub, hub_of
-from hub.live import Topic
-from hub.staff.roles import Right
-from learning.status import read_status
+from hub.context import hub_of
 
 
 def healthz(request: Request) -> Response:
     """Say that the hub is up."""
     return PlainTextResponse("ok\n")
-
-
-def status(request: Request) -> Response:
-    """Show where the loop stands."""
-    hub = hub_of(request)
-    return hub.renderer.page(request, "status.html", status=read_status(hub.loop))
 
 
 def stylesheet(request: Request) -> Response:
@@ -39,16 +30,6 @@ def script(request: Request) -> Response:
 def icon(request: Request) -> Response:
     """Serve the icon."""
     return _static(request, hub_of(request).renderer.icon, "image/svg+xml")
-
-
-def _status_mark(hub: Hub) -> str:
-    """Return what changes with every decision, release and run of a job."""
-    store = hub.loop.store
-    runs = (store.last_run(job) for job in ("mine", "retrain"))
-    return " ".join((str(store.audit_end()[0]), *(run["finished"].isoformat() if run else "" for run in runs)))
-
-
-TOPICS = (Topic("status", _status_mark, Right.LOOK),)
 
 
 def _static(request: Request, body: bytes, content_type: str) -> Response:

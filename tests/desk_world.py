@@ -53,6 +53,10 @@ class FakeBot:
     gone: set[str] = field(default_factory=set)
     fail: list[str] = field(default_factory=list)  # what happens next: "before", "after"
     attempts: int = 0
+    typing: list[str] = field(default_factory=list)  # to whom it was shown that somebody writes
+
+    def show_typing(self, sender_id: str) -> None:
+        self.typing.append(sender_id)
 
     def deliver(self, message: Outgoing) -> None:
         self.attempts += 1

@@ -25,6 +25,7 @@ from rasa.shared.core.events import BotUttered, Event, SessionStarted, UserUtter
 from rasa.shared.core.trackers import DialogueStateTracker
 from sanic import Sanic
 
+from components.desk_channel import DeskInput
 from components.rated_channels import RatedRest
 from components.webchat_channel import WebchatInput
 from webchat.identity import Customer, make_token
@@ -32,6 +33,7 @@ from webchat.settings import WebchatSettings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 IDENTITY_SECRET = b"fedcba9876543210fedcba9876543210"
+DESK_TOKEN = "d" * 32
 DEADLINE_S = 30
 DEFAULTS = WebchatSettings(push_interval_ms=50, demo_page=True)
 SLOTS = ("last_feedback", "csat", "verified_customer", "email")
@@ -82,6 +84,13 @@ class ScriptedAgent:
     @property
     def processor(self) -> ScriptedAgent:
         return self
+
+    @property
+    def domain(self) -> Domain:
+        return self.tracker_store.domain
+
+    def is_ready(self) -> bool:
+        return self.ready
 
     async def fetch_tracker_and_update_session(self, conversation_id: str) -> DialogueStateTracker:
         """Begin a session where there is none, as Rasa's processor does."""
@@ -232,7 +241,8 @@ def running(
     app = Sanic(f"webchat-{uuid.uuid4().hex}", configure_logging=False)
     app.ctx.agent = agent
     channel = WebchatInput(settings, SECRET, clock, identity_secret)
-    rasa_channel.register([channel, RatedRest()], app, route="/webhooks/")
+    app.ctx.input_channels = [channel]
+    rasa_channel.register([channel, RatedRest(), DeskInput(DESK_TOKEN)], app, route="/webhooks/")
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))

@@ -85,7 +85,7 @@ class Position:
         self._sent: set[str] = set()
         self._state: dict[str, Any] | None = None
 
-    def news(self, messages: Sequence[ChatMessage], state: ChatState, busy: bool) -> bytes:
+    def news(self, messages: Sequence[ChatMessage], state: ChatState, busy: bool, person_writes: bool = False) -> bytes:
         """Return what the reader does not have yet, as server-sent events; empty if there is nothing."""
         parts = [] if self._cursor is None else self._begin(messages, self._cursor)
         for message in messages:
@@ -93,6 +93,8 @@ class Position:
                 self._sent.add(message.id)
                 parts.append(server_sent("message", message.as_json(), message.id))
         told = {**state.as_json(), "busy": busy}
+        if person_writes and state.speaker == "person":
+            told["typing"] = True
         if told != self._state:
             self._state = told
             parts.append(server_sent("state", told))

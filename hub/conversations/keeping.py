@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from threading import Semaphore
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from hub.context import form_of, hub_of, user_of
 from hub.conversations import filters
@@ -26,6 +30,7 @@ from learning.intervals import wilson
 from learning.loop import Loop
 
 CHECKS = f"{LIST}/checks"
+EXPORT_WAIT = 60  # seconds after which a browser may ask again
 MEDIA_TYPES = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/jsonl",
@@ -105,15 +110,39 @@ def export(request: Request) -> Response:
     asked = filters.read(request.query_params)
     if asked.problem:  # a file of something else than was asked for would mislead
         return list_page(request, request.query_params)
-    pieces = conversation_files.export(hub_of(request).loop, asked.filter, form)
+    hub = hub_of(request)
+    pieces = conversation_files.export(hub.loop, asked.filter, form)
     headers = {"Content-Disposition": f'attachment; filename="conversations.{form}"'}
-    return StreamingResponse(pieces, media_type=MEDIA_TYPES[form], headers=headers)
+    if not hub.exports.acquire(blocking=False):
+        busy = hub.renderer.error(request, 503, words.EXPORTS_BUSY, words.EXPORTS_BUSY_NEXT)
+        busy.headers["Retry-After"] = str(EXPORT_WAIT)
+        return busy
+    return _Export(pieces, hub.exports, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+class _Export(StreamingResponse):
+    """A file of which only so many are made at once; its place is free again however the sending ends."""
+
+    def __init__(self, pieces: Iterator[str], place: Semaphore, **more: Any) -> None:
+        super().__init__(pieces, **more)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._place.release()
 
 
 def _read_check(loop: Loop, draw_id: str) -> Check:
     found = browsing.read_draw(loop, draw_id)
     items = browsing.items(loop, found.conversation_ids)
     said = turn_annotations.checked_in(loop, found.conversation_ids)
+    if not found.done.issuperset(found.conversation_ids):
+        # Until all are done, only those count that somebody has come to in this check: what was marked before it was
+        # often marked because something had failed there.
+        come_to = {one.conversation_id for one in said if one.at >= found.at}
+        said = [one for one in said if one.conversation_id in come_to]
     right = sum(one.verdict is Verdict.RIGHT for one in said)
     talks = {one.conversation_id for one in said}
     bad = {one.conversation_id for one in said if one.verdict is Verdict.WRONG}

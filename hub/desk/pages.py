@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
 from starlette.requests import Request
@@ -93,6 +94,13 @@ def reply(request: Request) -> Response:
         return ""
 
     return _act(request, run)
+
+
+def typing(request: Request) -> Response:
+    """Note that an answer is being written; a script says so every few seconds."""
+    with suppress(Taken):  # somebody else has the chat by now: the page will say so
+        service.note_typing(_desk(hub_of(request)), request.path_params["handover_id"], user_of(request))
+    return Response(status_code=204)
 
 
 def finish(request: Request) -> Response:
@@ -191,6 +199,7 @@ ROUTES = (
     action("/desk/{handover_id}/release", release, Right.DESK),
     action("/desk/{handover_id}/transfer", transfer, Right.DESK),
     action("/desk/{handover_id}/reply", reply, Right.DESK),
+    action("/desk/{handover_id}/typing", typing, Right.DESK),
     action("/desk/{handover_id}/finish", finish, Right.DESK),
     action("/desk/{handover_id}/teach", teach, Right.DESK),
 )

@@ -68,8 +68,7 @@ def restore(request: Request) -> Response:
 def share(request: Request) -> Response:
     """Bring a live entry to another share of the users."""
     hub, form, entry_id = hub_of(request), form_of(request), request.path_params["entry_id"]
-    typed = form.get("share")
-    percent = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 3 else 0
+    percent = _percent(form.get("share"))
     if not 1 <= percent <= EVERYBODY:
         return _page(request, release_texts.NEED_SHARE, 422, f"share-{entry_id}")
     keep = form.get("keep") == "1"
@@ -85,8 +84,7 @@ def share(request: Request) -> Response:
 def step(request: Request) -> Response:
     """Bring a live entry to the next step of its schedule, before it is due."""
     hub, form, entry_id = hub_of(request), form_of(request), request.path_params["entry_id"]
-    typed = form.get("share")
-    percent = int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 3 else 0
+    percent = _percent(form.get("share"))
     if not 1 <= percent <= EVERYBODY:
         return _page(request, release_texts.NEED_SHARE, 422)
     try:
@@ -162,6 +160,11 @@ def _leave(request: Request, done: str, warning: str) -> None:
 
 def _label(hub: Hub, entry_id: str) -> str:
     return next((entry.label for entry in hub.loop.store.entries() if entry.entry_id.startswith(entry_id)), entry_id)
+
+
+def _percent(typed: str) -> int:
+    """Return the share that was typed, 0 where it is none."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 3 else 0
 
 
 def _page(request: Request, problem: str = "", code: int = 200, wrong: str = "") -> Response:

@@ -16,6 +16,7 @@ from hub.rendering import leave_notice
 from hub.review import decisions, forms, views
 from hub.review.proposal_page import tomorrow
 from hub.routing import action
+from hub.status_pages import count_open
 from learning import bulk
 from learning.errors import NotFound, ReviewError
 from learning.model import Action, Decision, Proposal
@@ -42,6 +43,7 @@ def show_inbox(request: Request, problem: str = "", code: int = 200, form: Form 
         ticked=set(form.all("chosen")) if form else set(),
         typed={key: form.get(key) for key in form.fields} if form else {},
         tomorrow=tomorrow(hub.loop.now()),
+        alerts=count_open(hub.loop),
     )
 
 

@@ -25,7 +25,7 @@ NAME = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{MAX_NAME - 1}}}")
 MIN_PASSWORD = 12  # characters of one that a person chooses; NIST SP 800-63B asks for 8 at least
 MAX_PASSWORD = 200  # characters; hashing more would only cost time
 # What the assistant does by itself, and what customers do, stands under these names in the audit log and in hand-overs.
-RESERVED = frozenset({"customer", "desk", "pulls", "retrain", "rollout"})
+RESERVED = frozenset({"customer", "desk", "pulls", "retrain", "rollout", "schedule", "watch"})
 NO_PASSWORD = "!"  # begins what stands in place of a hash where an identity provider vouches for the person
 
 # Told of a change, by what was before and after, while it can still fail: what cannot be noted is not done.

@@ -11,6 +11,7 @@ from hub.texts import releases as releases
 from hub.texts import retraining as retraining
 from hub.texts import review as review
 from hub.texts import staff as staff
+from hub.texts import status as status
 from learning.evidence import Speaker
 from learning.model import Action, Priority, ProposalKind, ProposalState
 

@@ -122,6 +122,8 @@ BACK_TO_DRAW = "Back to the spot check"
 # Export
 EXPORT = "Export"
 EXPORT_INTRO = "Everything that fits the filter, without personal data."
+EXPORTS_BUSY = "Other exports are being made at the moment."
+EXPORTS_BUSY_NEXT = "Try again in a minute, or narrow the filter down."
 EXPORT_FORMS: Mapping[str, str] = {
     "csv": "CSV, a line for each conversation",
     "jsonl": "JSON lines, with every message",

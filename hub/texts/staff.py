@@ -90,7 +90,7 @@ LIST_HINT = "Separated by commas."
 SAVE = "Save"
 RESET = "Back to learning.yml"
 AT_NOW = "Holds at once in the hub, and with the next job elsewhere."
-AT_START = "Holds when the scheduler starts next."
+AT_START = "Holds when the desk starts next."
 DONE_SET = "{label} is {value} now."
 DONE_RESET = "{label} is as learning.yml says: {value}."
 SET_MEANWHILE = "Somebody else has set this meanwhile. Look at it again; nothing was changed."
@@ -104,7 +104,10 @@ SECTIONS = {
     "priority": "Which needs come first",
     "proposals": "What is proposed",
     "experiments": "When an experiment may name a winner",
-    "retrain": "What a new model must hold against the running one",
+    "gate": "What a new model must hold against the running one",
+    "evaluation": "What models are measured by",
+    "retrain": "What a new model leaves of the overlay",
+    "watch": "When a new model goes back by itself",
     "schedule": "When the loop runs by itself",
     "metrics": "What numbers are worth",
     "desk": "The desk",
@@ -144,16 +147,41 @@ LABELS = {
     ),
     "experiments.min_people": ("People in each variant", "Before a winner is named."),
     "experiments.min_days": ("Days", "Before a winner is named: weekends differ."),
-    "retrain.max_accuracy_drop": ("Loss that may pass", "Share of held-out messages, if chance explains it."),
+    "gate.max_accuracy_drop": ("Loss that may pass", "Share of held-out messages, if chance explains it."),
+    "gate.max_intent_drop": ("Loss of one intent", "Share of its messages; more blocks unless chance explains it."),
+    "gate.max_suite_drop": ("Loss of a suite", "Share of the out-of-scope, regression or entity cases."),
+    "gate.confidence": ("Confidence", "How sure a loss must be to count as more than chance, 0.5 to 0.999."),
+    "gate.least_cases": ("Cases of a suite", "With fewer only the test decides, since one case is too much."),
+    "gate.stories": ("Conversations", "all: each goes as written; not_worse: none that went well fails; off."),
+    "gate.max_slowdown": ("Times as slow", "As the running model: the most that a new one may take for a message."),
+    "evaluation.held_back_share": ("Share held back", "Of approved examples, for the regression set: never trained."),
+    "evaluation.cases_per_label": ("Regression cases", "Of one intent, at most."),
     "retrain.absorb_share": ("Share to be absorbed", "Of an entry's messages that the new model understands alone."),
     "retrain.absorb_examples": ("Examples to be absorbed", "That its intent must have been trained on."),
+    "retrain.keep_models": ("Models kept", "Newest files, beside the one that runs and the one before."),
+    "watch.hours": ("Hours that a new model is watched", "It goes back by itself where people fare worse."),
+    "watch.false_alarms": (
+        "Models taken back by mistake",
+        "Chance at most for one that is no worse.",
+    ),
+    "watch.least_jump": (
+        "Jump",
+        "Times the former share of misunderstandings or bad ratings, from which it goes back.",
+    ),
     "schedule.mine_minutes": ("Minutes between readings", "How often new conversations are read."),
+    "schedule.watch_minutes": ("Minutes between looks at alerts", "And at whether a new model does harm."),
+    "schedule.evaluate_cron": ("Evaluation", "Of the running model. Five fields of cron, UTC, as below."),
     "schedule.retrain_cron": ("Retraining", "Five fields of cron, UTC: minute, hour, day, month, weekday."),
+    "schedule.digest_cron": ("Digest", "Looks whether one is due. Five fields of cron, UTC."),
+    "schedule.prune_cron": ("Tidying up", "Deletes what nobody needs any more. Five fields of cron, UTC."),
     "metrics.ticket_cost": ("Cost of a ticket", "That a person handles."),
     "metrics.ticket_share": ("Share of tickets", "Of resolved conversations that would have been tickets, 0 to 1."),
     "metrics.running_cost": ("Running cost", "Of the assistant in a month."),
     "metrics.currency": ("Currency", "As it is shown beside amounts."),
     "metrics.min_checked": ("Checked messages", "Under which no accuracy is told."),
+    "desk.hours": ("Opening hours", "When somebody can come into a chat, such as Mon-Fri 08:00-20:00."),
+    "desk.closed_days": ("Days off", "Dates on which nobody is there, such as 2026-12-25."),
+    "desk.time_zone": ("Time zone", "Of the opening hours, such as Europe/Dublin."),
     "desk.promise_hours": ("Hours until an answer", "Of opening time, for customers who come while nobody is there."),
     "desk.patience_minutes": ("Minutes of waiting in silence", "After them the assistant is back, with a promise."),
 }

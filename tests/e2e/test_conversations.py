@@ -21,6 +21,10 @@ import yaml
 
 from deploy.demo import scratch_copy
 from deploy.stack import Ports, Stack
+from learning.adapters.project import Project
+from learning.adapters.rasa_exam import RasaExaminer
+from learning.exams import LiveStory, StoryStep
+from learning.settings import load_settings
 from shop.database import open_database
 from shop.tables import customers, orders
 
@@ -112,6 +116,24 @@ def test_conversation(town: Town, case: dict[str, Any]) -> None:
 def patterns(step: dict[str, Any], name: str, names: dict[str, str]) -> list[str]:
     given = step.get(name, [])
     return [one.format(**names) for one in ([given] if isinstance(given, str) else given)]
+
+
+def test_the_evaluation_plays_conversations_with_the_action_server(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = town.stack
+    monkeypatch.setenv("EVERGREEN_ACTIONS_URL", f"http://127.0.0.1:{stack.ports.actions}/webhook")
+    settings = load_settings(stack.root)
+    stories = Project(settings).live_stories().stories
+    wrong = LiveStory("wrong", (StoryStep("where is order 99999?", says=("is on its way",)),))
+    (model,) = (stack.root / "models").glob("*.tar.gz")
+    first, second = RasaExaminer(settings).examine([model, model], ["where is order 10342?"], [*stories, wrong])
+
+    for found in (first, second):
+        assert (found.not_played, len(found.played)) == ("", len(stories) + 1)
+        assert {one.name: one.problem for one in found.played if one.problem} == {"wrong": found.played[-1].problem}
+        assert "can't find an order 99999" in found.played[-1].problem  # the shop was asked
+        (parsed,) = found.parsed
+        assert (parsed.label, parsed.spans) == ("track_order", frozenset({(15, 20, "order_number")}))
+        assert parsed.ms > 0
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from learning.settings import load_settings
 from tests.desk_world import ClockedTracker, FakeBot
 from tests.hub_browser import PHONE, OpenTab, Served, check_accessible, shot
 from tests.learning_builders import user_data
+from tests.webchat_world import wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -27,7 +28,8 @@ class Talks:
         (folder / "canned.yml").write_text('answers:\n- {key: hi, title: Greeting, text: "Hello, {agent} here."}\n')
         self.tracker = ClockedTracker(hub.root / "var" / "tracker.db", lambda: datetime.now(timezone.utc))
         self.desk = build_desk(load_settings(hub.root))
-        self.worker = Worker(self.desk, FakeBot(self.tracker))
+        self.bot = FakeBot(self.tracker)
+        self.worker = Worker(self.desk, self.bot)
 
     def ask(self, sender: str) -> str:
         self.tracker.add(sender, user_data("<b>a person</b> please", "talk_to_person"))
@@ -39,6 +41,11 @@ class Talks:
         found = self.desk.store.newest_of(sender)
         assert found is not None
         return found.handover_id
+
+
+def shown_typing(talks: Talks, sender: str) -> bool:
+    talks.worker.step()
+    return sender in talks.bot.typing
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +62,11 @@ def test_a_chat_from_the_queue_to_the_end(hub: Served, tab: OpenTab, talks: Talk
     check_accessible(page)
     page.keyboard.press("t")
     page.wait_for_selector("[data-reply]")
+    page.wait_for_load_state()  # with its script, which knows the keys
     talks.worker.step()
 
     page.fill("[data-reply]", "/hi")
+    wait_for(lambda: shown_typing(talks, "ann"), "the customer sees that somebody writes")
     page.press("[data-reply]", "Tab")
     assert page.input_value("[data-reply]") == "Hello, agent here."
     talks.tracker.add("ann", user_data("are you there?", "inform"))

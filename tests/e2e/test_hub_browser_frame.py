@@ -55,7 +55,7 @@ def test_a_page_catches_up_after_a_restart(hub: Served, tab: OpenTab) -> None:
     expect(page.locator(LIVE)).to_have_text(texts.LIVE_LOST)
     fill(hub.store, a_proposal(3))
     hub.start()
-    expect(page.locator(LIVE)).to_be_hidden(timeout=20_000)
+    expect(page.locator(LIVE)).to_be_hidden()
     live_number(page, len(hub.store.proposals()))
     assert page.evaluate("window.mark") == "the same page"
 

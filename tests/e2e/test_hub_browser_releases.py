@@ -17,6 +17,7 @@ from hub.texts import retraining as retraining_texts
 from learning import bootstrap
 from learning.adapters import schema
 from learning.bootstrap import App
+from learning.exams import EvaluationRow, SuiteCount
 from learning.loop import Loop
 from learning.model import Action, Decision, ExperimentState, JobState, Outcome
 from learning.privacy import PatternRedactor
@@ -203,6 +204,9 @@ def bench(hub: Served) -> Iterator[Bench]:
 
 def test_a_training_is_watched_cancelled_done_and_overruled(hub: Served, tab: OpenTab, bench: Bench) -> None:
     page = tab("admin")
+    for passed in (470, 468):
+        counts = (SuiteCount("holdout", passed, 488, "x"), SuiteCount("stories", 0, 0, "", "not run: nobody answers"))
+        hub.store.save_evaluation(EvaluationRow(0, datetime.now(timezone.utc), f"{'a' * 40}.tar.gz", counts, 5.0, 9.4))
     page.goto(f"{hub.url}/retraining")
 
     def start() -> None:
@@ -219,7 +223,7 @@ def test_a_training_is_watched_cancelled_done_and_overruled(hub: Served, tab: Op
         raise AssertionError("it did not come about in time")
 
     start()
-    assert page.locator(".steps .current").count() == 1
+    page.wait_for_selector(".steps .current")
     check_accessible(page)
     seen_everywhere(tab, f"{hub.url}/retraining", "retraining-at-work")
     page.get_by_role("button", name=retraining_texts.CANCEL).click()
@@ -229,6 +233,8 @@ def test_a_training_is_watched_cancelled_done_and_overruled(hub: Served, tab: Op
     start()
     bench.go_on.set()
     page.wait_for_selector(f"text={retraining_texts.BLOCKED}")
+    assert page.locator(".rules .tag.critical").count() >= 1
+    assert page.get_by_text("not run: nobody answers").first.is_visible()
     seen_everywhere(tab, f"{hub.url}/retraining", "retraining-blocked")
     page.fill("#deploy-reason", "the hold-out is out of date")
     page.get_by_role("button", name=retraining_texts.OVERRIDE).click()

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rasa.shared.core.events import BotUttered, ConversationPaused, ConversationResumed
 
+from desk.model import Kind, Outgoing
+from desk.rasa_bot import RasaBot
 from tests.hub_browser import DESKTOP, PHONE, WAIT_MS, check_accessible, check_fits, shot
-from tests.webchat_world import DEFAULTS, Shop, running, wait_for
+from tests.webchat_world import DEFAULTS, DESK_TOKEN, Shop, running, wait_for
 
 pytestmark = pytest.mark.e2e
 
@@ -112,6 +115,25 @@ def test_a_conversation_with_a_person_in_it(shop: Shop, visit: OpenPage) -> None
     page.reload()
     page.get_by_text("You are welcome").wait_for()
     assert lines(page) == said
+
+
+def test_it_is_seen_that_a_person_writes(shop: Shop, visit: OpenPage) -> None:
+    page = visit()
+    bot = RasaBot(shop.url.removesuffix("webhooks/webchat/"), DESK_TOKEN)
+    say(page, "a person please")
+    page.get_by_text("You said a person please").wait_for()
+    name = conversation(shop)
+    shop.append(name, ConversationPaused(), by_anna("Let me look"))
+    page.get_by_text("Talking to Anna").wait_for()
+    typing = page.get_by_text("Anna is typing")
+    # The sign is gone after six seconds, which a busy machine may be too slow to see.
+    wait_for(lambda: bot.show_typing(name) or typing.count() == 1, "three dots")
+    check_accessible(page)
+    bot.show_typing(name)
+    bot.deliver(Outgoing("m1", "h1", name, Kind.REPLY, "Anna", "It comes today.", datetime.now(timezone.utc)))
+    page.get_by_text("It comes today.").wait_for()
+    typing.wait_for(state="detached")
+    bot.close()
 
 
 def test_a_mark_by_keyboard_and_a_skip(shop: Shop, visit: OpenPage) -> None:

@@ -111,6 +111,22 @@ def test_one_marked_answer_is_drafted_before_all_others(tracker: TrackerFile, lo
     assert {source.document for source in proposed(loop).sources} == {"loyalty.md"}
 
 
+def test_an_answer_that_is_marked_when_the_customer_is_back_counts(
+    tracker: TrackerFile, loop: Loop, anna: Anna
+) -> None:
+    talk(tracker)
+    tracker.say("zoe", LOYALTY[0])
+    handover_id = anna.answers("zoe", ANSWER)
+    tracker.add("zoe", {"event": "action", "name": "action_session_start"})
+    tracker.add("zoe", {"event": "session_started"})
+    tracker.say("zoe", "where is my order", "track_order", 0.97, "It comes tomorrow.")
+    assert {source.document for source in proposed(loop).sources} == {"loyalty.md"}
+
+    anna.marks("zoe", handover_id)
+    after = proposed(loop)
+    assert (after.answer, {source.document for source in after.sources}) == (ANSWER, {AGENTS})
+
+
 def test_the_mark_makes_a_failure_of_what_seemed_to_go_well(tracker: TrackerFile, loop: Loop, anna: Anna) -> None:
     for number in range(6):
         sender = f"payer{number}"

@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +18,15 @@ from typing import Any
 import pytest
 import yaml
 
+from hub.context import EXPORTS_AT_ONCE
 from hub.conversations import filters
 from hub.conversations.blank import is_blank
 from hub.texts import conversations as words
 from learning import annotations as turn_annotations
-from learning import bootstrap, browsing, pipeline, transcripts
+from learning import bootstrap, browsing, conversation_files, pipeline, transcripts
 from learning.browsing import Filter, ReviewMark
 from learning.browsing_records import Verdict
+from learning.errors import StoreError
 from learning.model import sender_key
 from learning.privacy import PatternRedactor
 from tests.hub_world import HOSTILE, Page, TestClient, World, post
@@ -471,6 +474,24 @@ def test_a_spot_check_is_a_fixed_set_that_one_walks_through_and_resumes(world: W
     assert words.DRAW_LINE.format(date="2 Mar 2024", done=7, total=7) in client.get(LIST).text
 
 
+def test_what_was_marked_before_a_spot_check_does_not_begin_it(world: World, client: TestClient) -> None:
+    early = of(world, "ann")
+    page = f"{LIST}/{early}"
+    post(client, page, f"{page}/rest-right")
+    world.clock.at += timedelta(minutes=1)
+    begun = post(client, LIST, f"{LIST}/checks", {"from": ""})
+    draw = begun.headers["location"].partition("draw=")[2]
+    found = browsing.read_draw(world.loop, draw)
+    assert early in found.conversation_ids
+    assert words.DRAW_NOTHING_CHECKED in client.get(f"{LIST}/checks/{draw}").text
+    other = next(one for one in found.conversation_ids if one != early)
+    post(client, f"{LIST}/{other}?draw={draw}", f"{LIST}/{other}/rest-right")
+    assert "1 conversation" in client.get(f"{LIST}/checks/{draw}").text
+    browsing.set_review(world.loop, found.conversation_ids, ReviewMark.DONE, "demo")
+    finished = client.get(f"{LIST}/checks/{draw}").text
+    assert "2 conversations" in finished, "once all are done, every mark tells of one that was drawn"
+
+
 def test_a_draw_from_nothing_says_so(client: TestClient) -> None:
     answer = post(client, LIST, f"{LIST}/checks", {"from": "channel=carrier+pigeon"})
     assert (answer.status_code, words.EMPTY_DRAW in answer.text) == (422, True)
@@ -492,6 +513,31 @@ def test_what_a_filter_finds_is_a_file(client: TestClient) -> None:
     assert yaml.safe_load(training.text)["stories"]
     assert client.get(f"{LIST}/export/exe").status_code == 404
     assert client.get(f"{LIST}/export/csv?since=soon").status_code == 422
+
+
+def test_only_so_many_files_are_made_at_once(world: World, client: TestClient) -> None:
+    places = world.app.state.hub.exports
+    assert all(places.acquire(blocking=False) for _ in range(EXPORTS_AT_ONCE))
+    busy = client.get(f"{LIST}/export/csv")
+    assert busy.status_code == 503
+    assert words.EXPORTS_BUSY in busy.text
+    assert busy.headers["retry-after"]
+    places.release()
+    for _ in range(3):  # each gives its place back
+        assert client.get(f"{LIST}/export/yaml").status_code == 200
+
+
+def test_an_export_that_breaks_off_gives_its_place_back(world: World, client: TestClient, monkeypatch: Any) -> None:
+    def broken(*_: object) -> Iterator[str]:
+        yield "one\n"
+        raise StoreError("is away", "learning database", "wait")
+
+    monkeypatch.setattr(conversation_files, "export", broken)
+    for _ in range(EXPORTS_AT_ONCE + 1):
+        with suppress(Exception):
+            client.get(f"{LIST}/export/csv")
+    monkeypatch.undo()
+    assert client.get(f"{LIST}/export/csv").status_code == 200
 
 
 def test_a_test_story_is_shown_and_downloaded(world: World, client: TestClient) -> None:

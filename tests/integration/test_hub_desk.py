@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -156,7 +156,13 @@ def test_who_talked_to_whom_is_in_the_audit_log_without_a_word(world: World, tal
 
 def test_what_is_set_in_the_hub_holds_for_the_desks_own_process(world: World) -> None:
     set_override(world.loop, "desk.promise_hours", 2.0, None, "ann", {})
-    assert read_settings(world.root).desk.promise_hours == 2.0
+    set_override(world.loop, "desk.hours", ("Sun 10:00-12:00",), None, "ann", {})
+    set_override(world.loop, "desk.time_zone", "UTC", None, "ann", {})
+    settings = read_settings(world.root)
+    assert settings.desk.promise_hours == 2.0
+    sunday = datetime(2025, 11, 23, 11, tzinfo=timezone.utc)
+    hours = build_desk(settings).hours
+    assert [hours.is_open(sunday + timedelta(hours=after)) for after in (0, 1, 24)] == [True, False, False]
 
 
 def test_an_empty_answer_and_an_unknown_chat(talks: Talks, agent: TestClient) -> None:

@@ -287,6 +287,9 @@ def test_a_setting_holds_at_once_and_for_every_process(world: World, admin: Test
         ("rollout.steps", "5, 25 ,100", (5, 25, 100)),
         ("signals.low_confidence", " 0.6 ", 0.6),
         ("schedule.retrain_cron", "30 2 * * mon", "30 2 * * mon"),
+        ("desk.hours", "Mon-Fri 08:00-18:00, Sun 10:00-12:00", ("Mon-Fri 08:00-18:00", "Sun 10:00-12:00")),
+        ("desk.closed_days", "2026-12-25", ("2026-12-25",)),
+        ("desk.time_zone", "Europe/Berlin", "Europe/Berlin"),
     ],
 )
 def test_each_kind_of_setting_can_be_set(
@@ -301,6 +304,10 @@ def test_each_kind_of_setting_can_be_set(
     ("key", "value"),
     [
         ("autonomy.level", "reckless"),
+        ("desk.hours", "Mon-Fri 8-18"),
+        ("desk.hours", ","),
+        ("desk.closed_days", "Christmas"),
+        ("desk.time_zone", "Mars/Olympus"),
         ("autonomy.excluded", "pricing, weather"),
         ("autonomy.daily_limit", "ten"),
         ("autonomy.daily_limit", "2.5"),

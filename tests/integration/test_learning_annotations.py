@@ -353,6 +353,12 @@ def test_a_conversation_becomes_a_test_story(shop: Shop) -> None:
     assert test_stories.write_story(shop.root, shop.of("ann")) == path
 
 
+def test_a_story_of_a_question_checks_which_of_its_answers_is_given(shared: Transcript) -> None:
+    asked = replace(shared.turns[0], text="what does delivery cost?", intent="faq/shipping_cost", entities=())
+    (story,) = yaml.safe_load(test_stories.test_story(replace(shared, turns=(asked,))))["stories"]
+    assert story["steps"][0] == {"user": "what does delivery cost?", "intent": "faq/shipping_cost"}
+
+
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=80), intent=st.text(max_size=20), value=st.text(max_size=10))
 def test_a_story_is_valid_whatever_was_said(shared: Transcript, text: str, intent: str, value: str) -> None:

@@ -548,6 +548,7 @@ def test_releases_are_listed_and_shown_with_their_diff(run: Run, released: dict[
     assert released["changes"][0]["label"] == "learned/a"
     assert "+- intent: learned/a" in released["diff"]
     shown = run("releases", "show", "1").out
+    assert "Cannot tell yet: fewer than 7 whole days" in " ".join(shown.split())
 
     assert "learned/a" in shown
     assert "[bold]No[/bold]" in shown
@@ -584,7 +585,7 @@ def test_a_rollback_names_one_release_or_one_to_go_back_to(run: Run, arguments: 
 
 def test_models_are_listed_and_rolled_back(root: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     server = FakeServer(root / "models" / "old.tar.gz")
-    monkeypatch.setattr("learning.bootstrap.RasaServer", lambda *options: server)
+    monkeypatch.setattr("learning.bootstrap.RasaServers", lambda *options: server)
     server.model.parent.mkdir()
     server.model.write_bytes(b"old")
     assert "No model went live" in run("models", "list").out

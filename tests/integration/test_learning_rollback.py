@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from learning.adapters import schema
 from learning.errors import BotServerError, NotFound, ReviewError, StoreError, TrainingError
 from learning.fitting import read_labels
-from learning.model import LIVE, Action, Change, Entry, ProposalState, ReleaseKind
+from learning.model import LIVE, Action, Change, Entry, ProposalState, ReleaseKind, ServerState
 from learning.release_view import read_release, read_releases
 from learning.releasing import (
     plan_restore,
@@ -24,7 +24,7 @@ from learning.releasing import (
     withdraw,
 )
 from learning.retrain import retrain
-from learning.running_model import KEPT_MODELS, reconcile, roll_back_model
+from learning.running_model import reconcile, roll_back_model
 from tests.learning_builders import FakeNlu, proposal
 from tests.release_world import PROPOSALS, World, behaviour
 
@@ -284,6 +284,12 @@ def test_nothing_is_concluded_from_a_server_that_is_away(world: World) -> None:
         def load_model(self, model: Path) -> None:
             raise AssertionError
 
+        def states(self) -> tuple[ServerState, ...]:
+            return (ServerState("http://127.0.0.1:5005", "", "does not answer"),)
+
+        def align(self, model: Path) -> tuple[str, ...]:
+            raise AssertionError
+
     assert reconcile(world.loop, Away()) is None
     assert entry_of(world, OTHER).state is S.ABSORBED
 
@@ -340,7 +346,7 @@ def test_a_swap_that_nobody_lived_to_write_down_is_repaired(world: World) -> Non
 
 def test_old_files_go_and_those_that_may_be_needed_stay(world: World) -> None:
     approve(world, OTHER)
-    made = [trained(world) for _ in range(KEPT_MODELS + 2)]
+    made = [trained(world) for _ in range(world.loop.settings.retrain.keep_models + 2)]
 
     files = sorted(path.name for path in world.server.model.parent.iterdir())
     assert files == sorted([*made[2:], "old.tar.gz"])

@@ -6,11 +6,26 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from rasa.shared.core.events import BotUttered, ConversationPaused, ConversationResumed
 
-from tests.webchat_world import DEADLINE_S, DEFAULTS, HTTP, Shop, next_message, running, wait_for
+from components import webchat_stream
+from desk.model import Kind, Outgoing
+from desk.rasa_bot import RasaBot
+from tests.desk_world import FRIDAY_NOON as NOW
+from tests.webchat_world import (
+    DEADLINE_S,
+    DEFAULTS,
+    DESK_TOKEN,
+    HTTP,
+    SECRET,
+    Shop,
+    next_message,
+    running,
+    wait_for,
+)
 
 
 @pytest.fixture
@@ -107,6 +122,54 @@ def test_it_says_who_is_talking(shop: Shop) -> None:
         ("bot", None),
     ]
     assert speakers[-1]["rate"].startswith("person-")
+
+
+def test_it_shows_that_a_person_writes_until_the_answer_is_there(shop: Shop) -> None:
+    customer, other = shop.customer(), shop.customer()
+    bot = RasaBot(shop.url.removesuffix("webhooks/webchat/"), DESK_TOKEN)
+    for one in (customer, other):
+        one.say("a person please")
+        shop.append(one.conversation_id, ConversationPaused(), by_anna("Hello"))
+    with customer.stream() as events, other.stream() as others:
+        states = (data for kind, data in events if kind == "state")
+        assert "typing" not in next(states)
+        bot.show_typing(customer.conversation_id)
+        assert next(states)["typing"] is True
+        bot.deliver(Outgoing("m1", "h1", customer.conversation_id, Kind.REPLY, "Anna", "It comes today.", NOW))
+        assert [next(events), next(events)] == [
+            ("message", ANY),
+            ("state", {"speaker": "person", "name": "Anna", "rate": None, "busy": False}),
+        ]
+        assert [next_message(others) for _ in range(3)][-1] == "Hello"
+        assert "typing" not in next(data for kind, data in others if kind == "state")
+    bot.close()
+
+
+def test_the_sign_that_a_person_writes_ends_by_itself(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webchat_stream, "TYPING_S", 0.05)
+    customer = shop.customer()
+    customer.say("a person please")
+    bot = RasaBot(shop.url.removesuffix("webhooks/webchat/"), DESK_TOKEN)
+    with customer.stream() as events:
+        states = (data for kind, data in events if kind == "state")
+        next(states)
+        bot.show_typing(customer.conversation_id)  # nobody has joined: there is nobody to be seen writing
+        shop.append(customer.conversation_id, ConversationPaused(), by_anna("Hello"))
+        assert "typing" not in next(states)
+        bot.show_typing(customer.conversation_id)
+        assert next(states)["typing"] is True
+        assert "typing" not in next(states)
+    bot.close()
+
+
+@pytest.mark.parametrize("token", ["x", SECRET.decode()])
+def test_nobody_else_can_say_that_a_person_writes(shop: Shop, token: str) -> None:
+    address = shop.url.replace("webchat", "desk") + "typing"
+    body = {"sender_id": shop.customer().conversation_id}
+    assert HTTP.post(address, json=body, headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    right = {"Authorization": f"Bearer {DESK_TOKEN}"}
+    for wrong in ({}, {"sender_id": 7}, {"sender_id": "x" * 256}, []):
+        assert HTTP.post(address, json=wrong, headers=right).status_code == 422
 
 
 def test_messages_during_a_pause_are_kept_without_an_answer(shop: Shop) -> None:

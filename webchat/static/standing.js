@@ -4,7 +4,7 @@ import { element } from "./draw.js";
 import { drawMark } from "./rating.js";
 
 const SKIPPED_KEY = "fernway-chat-skipped"; // the end of a conversation that the customer did not want to rate
-const NOBODY = { speaker: "bot", name: null, rate: null, busy: false };
+const NOBODY = { speaker: "bot", name: null, rate: null, busy: false, typing: false };
 
 const byId = (id) => document.getElementById(id);
 const speaker = byId("speaker");
@@ -22,7 +22,7 @@ export function begin(given) {
 // Takes what the server says of the conversation; `quietly` where it is no news, as after a reload.
 export function take(news, { quietly = false } = {}) {
   const before = state.speaker;
-  state = { ...state, ...news };
+  state = { ...state, typing: false, ...news };
   const said = {
     waiting: "A person has been asked to join. You can go on writing; they will read it.",
     person: `You are talking to a person now: ${state.name}.`,
@@ -57,11 +57,14 @@ export function reset() {
 
 function drawTyping() {
   const works = state.speaker === "bot" && (sending || state.busy);
-  if (works === typing.childElementCount > 0) return;
+  const writer = works ? page.botName : state.speaker === "person" && state.typing ? state.name : null;
+  if (writer === (typing.dataset.writer ?? null)) return;
   typing.replaceChildren();
-  if (!works) return;
+  delete typing.dataset.writer;
+  if (writer === null) return;
+  typing.dataset.writer = writer;
   typing.append(element("span", "dot"), element("span", "dot"), element("span", "dot"));
-  typing.append(element("span", "visually-hidden", `${page.botName} is typing`));
+  typing.append(element("span", "visually-hidden", `${writer} is typing`));
   page.keepEnd();
 }
 

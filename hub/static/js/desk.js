@@ -2,14 +2,17 @@
 
 const PRESENCE_MS = 30_000;
 const MINUTE_MS = 60_000;
+const TYPING_MS = 3_000; // between two signs that an answer is being written; the customer sees each for six seconds
 
 const csrf = () => document.querySelector("input[name=csrf]")?.value ?? "";
 
-function sayPresent() {
+function say(path) {
   const body = new URLSearchParams({ csrf: csrf() });
   // A failure needs no word: the page shows by itself that the connection is gone.
-  fetch("/desk/presence", { method: "POST", body, credentials: "same-origin" }).catch(() => {});
+  fetch(path, { method: "POST", body, credentials: "same-origin" }).catch(() => {});
 }
+
+const sayPresent = () => say("/desk/presence");
 
 function waited(since) {
   const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(since)) / MINUTE_MS));
@@ -45,6 +48,12 @@ function insert(field, text) {
 function setUpReply(field) {
   const items = [...document.querySelectorAll("[data-canned]")];
   const find = document.querySelector("[data-find-canned]");
+  let saidTyping = -TYPING_MS;
+  field.addEventListener("input", () => {
+    if (!field.value.trim() || performance.now() - saidTyping < TYPING_MS) return;
+    saidTyping = performance.now();
+    say(field.form.action.replace(/reply$/, "typing"));
+  });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ from actions.conversation import LONGEST_BODY
 from actions.dialogue import Affirm, Fallback, OfferPerson
 from actions.handover import ticket_body
 from actions.services.desk_client import DeskClient, Outlook
-from actions.tickets import TalkToPerson
+from actions.tickets import CreateTicket, TalkToPerson
 from tests.builders import action, slot, tracker, user
 
 LIVE = Outlook(True, True, 2, "", "Friday 16:00", "2025-11-21T16:00:00+00:00")
@@ -87,6 +88,45 @@ def test_the_same_message_handed_over_twice_has_one_id(shop) -> None:
     assert first is not None
     assert second is not None
     assert first["id"] == second["id"]
+
+
+def test_a_ticket_whose_answer_was_lost_is_not_opened_twice(shop) -> None:
+    done = TalkToPerson(lambda: shop, lambda: FakeDesk(None))
+    shop.lost_answers = True
+    text, events = events_of(done, tracker(user("a human!")))
+    assert text == texts.DESK_UNCERTAIN
+    shop.lost_answers = False
+    again = (user("a human!"), *events, user("hello?"), user("so, a human?"))
+    text, more = events_of(done, tracker(*again))
+    assert shop.opened[1].key == shop.opened[0].key
+    assert "reference" in text
+    events_of(done, tracker(*again, *more, user("another human")))
+    assert shop.opened[2].key != shop.opened[0].key
+
+
+def test_another_complaint_after_a_lost_answer_is_a_ticket_of_its_own(shop) -> None:
+    done = CreateTicket(lambda: shop)
+    shop.lost_answers = True
+    _, events = events_of(done, tracker(user("it broke"), task="complaint", issue="It broke at once."))
+    more = (user("it broke"), *events)
+    events_of(done, tracker(*more, user("again"), task="complaint", issue="It broke at once."))
+    events_of(done, tracker(*more, user("the courier was rude"), task="complaint", issue="The courier was rude."))
+    events_of(
+        done, tracker(*more, user("and 10017"), task="complaint", issue="It broke at once.", order_number="10017")
+    )
+    first, same, other, other_order = (ticket.key for ticket in shop.opened)
+    assert same == first
+    assert len({first, other, other_order}) == 3
+
+
+def test_no_text_names_opening_hours() -> None:
+    said = [
+        texts.DESK_UNCERTAIN,
+        texts.DESK_UNAVAILABLE,
+        texts.handed_over("T-1", False),
+        texts.handed_over("T-1", True),
+    ]
+    assert not any(re.search(r"[0-9]:[0-9]{2}|Monday", text) for text in said)
 
 
 def test_not_understood_twice_goes_to_a_person_who_is_there_and_is_offered_otherwise(shop) -> None:

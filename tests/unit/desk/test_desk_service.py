@@ -47,6 +47,22 @@ def test_of_two_agents_one_gets_it_and_the_other_is_told(world: DeskWorld) -> No
         service.reply(world.desk, handover_id, "bert", "hello", "r1")
 
 
+def test_the_customer_sees_that_an_answer_is_written_and_nothing_of_it_is_kept(world: DeskWorld) -> None:
+    handover_id = handed_over(world)
+    with pytest.raises(Taken):
+        service.note_typing(world.desk, handover_id, "anna")
+    service.take(world.desk, handover_id, "anna", "j1")
+    service.note_typing(world.desk, handover_id, "anna")
+    service.note_typing(world.desk, handover_id, "anna")
+    world.worker.step()
+    world.worker.step()
+    assert world.bot.typing == ["ann"]
+    service.note_typing(world.desk, handover_id, "anna")
+    world.clock.wait(4)  # nobody led the desk meanwhile
+    world.worker.step()
+    assert world.bot.typing == ["ann"]
+
+
 def test_two_who_saw_the_same_state_cannot_both_change_it(world: DeskWorld) -> None:
     seen = world.desk.store.handover(handed_over(world))
     world.desk.store.change(seen, seen, None)

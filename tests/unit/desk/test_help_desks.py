@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
+from desk.api import create_api
 from desk.chatwoot import Chatwoot
 from desk.errors import DeskError
 from desk.mirror import Mirror
@@ -19,6 +23,7 @@ from desk.ports import HelpDesk
 from desk.worker import Worker
 from desk.zendesk import Zendesk
 from learning.errors import SettingsError
+from learning.settings import DeskSettings
 from tests.desk_world import FRIDAY_NOON, make_desk_world
 
 HANDOVER = Handover("h1", "ann", Reason.FRUSTRATED, FRIDAY_NOON, 1, mood=0.8, reference="T-1")
@@ -182,6 +187,7 @@ def test_the_mirror_carries_a_whole_conversation_once(make: Make, tmp_path: Path
     fake.down = True
     worker.step()
     fake.down = False
+    world.clock.wait(5)
     worker.step()
     world.say("ann", "anybody?")
     fake.agent_says("Here I am.")
@@ -192,6 +198,75 @@ def test_the_mirror_carries_a_whole_conversation_once(make: Make, tmp_path: Path
     assert sum("anybody?" in text for text in fake.added) == 1
     assert [(one.kind, one.agent, one.text) for one in world.bot.stored] == [(Kind.REPLY, "Anna", "Here I am.")]
     assert world.desk.store.open_handovers()[0].state is State.TAKEN
+
+
+@BOTH
+def test_answers_are_asked_for_now_and_then_and_at_once_where_a_webhook_rings(make: Make, tmp_path: Path) -> None:
+    other, fake = make()
+    world = make_desk_world(tmp_path)
+    worker = Worker(world.desk, world.bot, Mirror(other, timedelta(seconds=60)))
+    world.ask("ann")
+    for _ in range(2):
+        worker.step()
+
+    def said_after(seconds: float, rings: bool = False) -> int:
+        fake.agent_says("Here I am.")
+        world.clock.wait(seconds)
+        if rings:
+            world.desk.store.ring(world.clock())
+        worker.step()
+        worker.deliver()
+        return len(world.bot.stored)
+
+    assert [said_after(59), said_after(1), said_after(30), said_after(1, rings=True), said_after(1)] == [0, 2, 2, 4, 4]
+    fake.down = True
+    assert said_after(60) == 4
+    fake.down = False
+    assert said_after(5) == 7  # what failed is not put off for as long
+
+
+def signed(help_desk: str, body: bytes, at: datetime = FRIDAY_NOON, secret: str = "s" * 32) -> dict[str, str]:
+    """Sign a webhook as the help desks document it."""
+    if help_desk == "zendesk":
+        stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        digest = hmac.new(secret.encode(), stamp.encode() + body, "sha256").digest()
+        name = "X-Zendesk-Webhook-Signature"
+        return {name: base64.b64encode(digest).decode(), f"{name}-Timestamp": stamp}
+    stamp = str(int(at.timestamp()))
+    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, "sha256").digest()
+    return {"X-Chatwoot-Signature": f"sha256={digest.hex()}", "X-Chatwoot-Timestamp": stamp}
+
+
+@pytest.mark.parametrize("help_desk", ["zendesk", "chatwoot"])
+def test_only_what_the_help_desk_has_signed_lately_rings(help_desk: str, tmp_path: Path) -> None:
+    settings = DeskSettings(token="t" * 32, help_desk=help_desk, help_desk_secret="s" * 32)
+    world = make_desk_world(tmp_path, settings)
+    body, late = b'{"event": "message_created"}', timedelta(minutes=6)
+    forged = [
+        {},
+        signed(help_desk, body, secret="x"),
+        signed(help_desk, b"another"),
+        signed(help_desk, body, FRIDAY_NOON - late),
+        signed(help_desk, body, FRIDAY_NOON + late),
+        {name: "ä" if "Timestamp" in name else value for name, value in signed(help_desk, body).items()},
+        {name: "9" * 400 if "Timestamp" in name else value for name, value in signed(help_desk, body).items()},
+    ]
+    with TestClient(create_api(world.desk)) as client:
+        for headers in forged:
+            raw = {name.encode(): value.encode("latin-1") for name, value in headers.items()}
+            assert client.post("/help-desk", content=body, headers=raw).status_code == 401
+        assert client.post("/help-desk", content=b"x" * 1_000_001).status_code == 413
+        assert world.desk.store.rung() == ""
+        assert client.post("/help-desk", content=body, headers=signed(help_desk, body)).status_code == 204
+    assert world.desk.store.rung() != ""
+
+
+@pytest.mark.parametrize("help_desk", ["", "zendesk", "chatwoot"])
+def test_without_a_secret_nothing_rings(help_desk: str, tmp_path: Path) -> None:
+    world = make_desk_world(tmp_path, DeskSettings(token="t" * 32, help_desk=help_desk))
+    with TestClient(create_api(world.desk)) as client:
+        headers = signed(help_desk or "zendesk", b"{}", secret="")
+        assert client.post("/help-desk", content=b"{}", headers=headers).status_code == 401
 
 
 def test_wrong_settings_are_said() -> None:

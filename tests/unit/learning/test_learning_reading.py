@@ -105,6 +105,43 @@ def test_conversations_that_are_interleaved_come_out_whole(tracker: TrackerFile,
     assert stored.texts("bob") == [["bob one", "bob two", "bob three"]]
 
 
+def answered(tracker: TrackerFile, sender: str, desk_id: str) -> None:
+    metadata = {"desk": "reply", "agent": "Anna", "desk_id": desk_id}
+    tracker.add(sender, {"event": "bot", "text": f"answer {desk_id}", "data": {}, "metadata": metadata})
+
+
+def marked(tracker: TrackerFile, sender: str, desk_id: str, **more: Any) -> None:
+    tracker.add(sender, {"event": "slot", "name": "recommended_answer", "value": {"desk_id": desk_id, **more}})
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 1000])
+@pytest.mark.parametrize("is_back", [True, False])
+def test_a_mark_reaches_the_session_of_its_answer(tracker: TrackerFile, size: int, is_back: bool) -> None:
+    for text in ("first", "second"):
+        start(tracker, "ann")
+        tracker.say("ann", text)
+        answered(tracker, "ann", f"to the {text}")
+    start(tracker, "ann")
+    if is_back:
+        tracker.say("ann", "third")
+    stored = Stored()
+    read(tracker, stored, size)
+    before = stored.conversations[sender_key("ann")]
+    assert [turn.recommended for one in before for turn in one.turns] == [(), (), ()][: 2 + is_back]
+
+    marked(tracker, "ann", "to the second")
+    read(tracker, stored, size)
+    after = stored.conversations[sender_key("ann")]
+    assert [turn.recommended for one in after for turn in one.turns] == [(), (0,), ()][: 2 + is_back]
+    if not is_back:
+        assert [(one.first_row, one.last_row) for one in after] == [(one.first_row, one.last_row) for one in before]
+
+    marked(tracker, "ann", "to the second", taken_back=True)
+    marked(tracker, "ann", "to nothing that was said")
+    read(tracker, stored, size)
+    assert not any(turn.recommended for one in stored.conversations[sender_key("ann")] for turn in one.turns)
+
+
 def test_what_is_kept_in_memory_is_not_read_again(tracker: TrackerFile) -> None:
     start(tracker, "ann")
     for number in range(9):

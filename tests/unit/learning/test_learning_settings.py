@@ -17,7 +17,7 @@ def write(root: Path, text: str) -> Path:
     return root
 
 
-SECRETS = ("token", "key", "help_desk_token")  # from the environment only
+SECRETS = ("token", "key", "help_desk_token", "help_desk_secret", "urls")  # from the environment only
 
 
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
@@ -153,3 +153,9 @@ def test_a_relative_database_lies_in_the_project(
     settings = load_settings(Path("project"), {"EVERGREEN_STORE_URL": url})
 
     assert settings.store.url == expected.format(root=(tmp_path / "project").resolve())
+
+
+def test_a_setting_that_has_moved_says_where_to(tmp_path: Path) -> None:
+    (tmp_path / "learning.yml").write_text("retrain:\n  max_accuracy_drop: 0.02\n")
+    with pytest.raises(SettingsError, match="write it as gate: max_accuracy_drop"):
+        load_settings(tmp_path, {})

@@ -37,6 +37,15 @@ def test_everything_once_and_then_only_what_is_new() -> None:
     assert sent(position.news(said("1", "2", "3"), ChatState("waiting"), True)) == [state]
 
 
+def test_only_a_person_is_seen_writing() -> None:
+    position = Position("")
+    anna = ChatState("person", "Anna")
+    position.news([], anna, False)
+    assert b'"typing": true' in position.news([], anna, False, person_writes=True)
+    assert b"typing" not in position.news([], anna, False)
+    assert b"typing" not in position.news([], ChatState("waiting"), False, person_writes=True)
+
+
 def test_a_cursor_goes_on_behind_it() -> None:
     assert sent(Position("2").news(said("1", "2", "3"), ChatState(), False)) == [("message", "3"), ("state", "")]
 
