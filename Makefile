@@ -27,7 +27,7 @@ test: install  ## run all tests
 check: install  ## lint, types, import rules
 	@$(PYTHON_BIN) -m ruff check .
 	@$(PYTHON_BIN) -m ruff format --check .
-	@$(PYTHON_BIN) -m mypy learning components actions shop hub desk webchat deploy benchmarks
+	@$(PYTHON_BIN) -m mypy learning components actions shop hub desk webchat deploy benchmarks scripts
 	@.venv/bin/lint-imports
 
 bench-nlu: install  ## NLU against Rasa's own pipelines on BANKING77 and CLINC150

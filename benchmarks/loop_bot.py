@@ -19,7 +19,7 @@ from rasa_sdk import Tracker
 
 from actions.clarify import candidates
 from learning.errors import BotServerError
-from learning.model import FALLBACK_INTENT
+from learning.model import FALLBACK_INTENT, ServerState
 
 RANKED = 10  # intents of a ranking that are kept, as many as Rasa's own classifiers tell
 KEPT = ("intent_ranking", "response_selector", "out_of_scope", "sentiment", "overlay")
@@ -55,6 +55,17 @@ class Bot:
         """Swap the model."""
         self._ask({"load": str(model.resolve())})
         self._model = model
+
+    def states(self) -> tuple[ServerState, ...]:
+        """Return what it runs."""
+        return (ServerState("the benchmark's bot", self._model.name),) if self._model else ()
+
+    def align(self, model: Path) -> tuple[str, ...]:
+        """Load a model if another one runs."""
+        if self._model == model:
+            return ()
+        self.load_model(model)
+        return ("the benchmark's bot",)
 
     def understand(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Return the parse data of each text: `intent`, and of the rest what is kept of it."""

@@ -26,7 +26,7 @@ from learning.adapters.rasa_sandbox import RasaTrials
 from learning.errors import BotServerError
 from learning.exact_replay import ExactReplay, replay_on
 from learning.known import Known
-from learning.model import Entry, FailedTurn, GoodTurn, Proposal, ProposalKind, ProposalState
+from learning.model import Entry, FailedTurn, GoodTurn, Proposal, ProposalKind, ProposalState, ServerState
 from learning.replay import Live, Messages, replay
 from learning.sandbox import TrialBot, candidate
 from learning.settings import Settings, load_settings
@@ -59,6 +59,14 @@ class NoServer:
     def load_model(self, model: Path) -> None:
         """Refuse."""
         raise BotServerError("is not used", "bot server", "the newest model is tried")
+
+    def states(self) -> tuple[ServerState, ...]:
+        """Return nothing: there is no server."""
+        return ()
+
+    def align(self, model: Path) -> tuple[str, ...]:
+        """Return nothing: there is no server."""
+        return ()
 
 
 @dataclass

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ from learning.errors import EvergreenError
 
 READY_SECONDS = 180  # a model loads in ten seconds on two cores; slow disks take longer
 STOP_SECONDS = 15  # Sanic finishes open requests first
+SCHEDULE = "schedule"
+SWAP_SECONDS = 50  # that the schedule may take to end: a swap that has begun is finished, for which the bot must be up
 TAIL_LINES = 15
 HOST = "127.0.0.1"
 KEPT_SECRETS = ("EVERGREEN_WEBCHAT_SECRET", "EVERGREEN_WEBCHAT_IDENTITY_SECRET", "EVERGREEN_HUB_SECRET")
@@ -104,6 +106,8 @@ class Stack:
             "EVERGREEN_BOT_URL": self.bot_url,
             "EVERGREEN_BOT_TOKEN": self.token,
             "EVERGREEN_DESK_URL": self.desk_url,
+            "EVERGREEN_ACTIONS_URL": f"http://{HOST}:{self.ports.actions}/webhook",
+            "EVERGREEN_HUB_URL": self.environ.get("EVERGREEN_HUB_URL", self.hub_url),
             "EVERGREEN_DESK_TOKEN": self.desk_token,
             "EVERGREEN_HUB_DEMO_PASSWORD": self.demo_password,
             **self._kept_secrets(),
@@ -137,7 +141,7 @@ class Stack:
             Part("bot", bot, f"{self.bot_url}/"),
             Part("desk", (python, "-m", "desk", "serve", *at, str(ports.desk)), f"{self.desk_url}/healthz"),
             Part("hub", (python, "-m", "hub", *at, str(ports.hub)), f"{self.hub_url}/login"),
-            Part("schedule", (python, "-m", "learning", "schedule"), None),
+            Part(SCHEDULE, (python, "-m", "learning", "schedule", "run"), None),
         ]
 
     def train_if_needed(self) -> None:
@@ -193,18 +197,13 @@ class Stack:
                 raise StackError(f"stopped with exit code {process.returncode}:\n{_tail(log)}", name, f"read {log}")
 
     def stop(self) -> None:
-        """Stop every part, the last started first; one that does not end in time is killed."""
+        """Stop every part, the schedule before all others; one that does not end in time is killed."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half of them running
-        for process in reversed(self._running.values()):
-            _signal(process, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in reversed(self._running.values()):
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
-                process.wait()
+        schedule = self._running.pop(SCHEDULE, None)
+        if schedule is not None:
+            _end([schedule], SWAP_SECONDS)
+        _end(list(reversed(self._running.values())), STOP_SECONDS)
         self._running.clear()
 
     def _launch(self, part: Part) -> None:
@@ -301,6 +300,19 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
     except ProcessLookupError:
         return
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]], seconds: float) -> None:
+    """Tell processes to end, and kill those that have not after so many seconds."""
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + seconds
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(process, signal.SIGKILL)
+            process.wait()
 
 
 def _end_with_parent() -> None:

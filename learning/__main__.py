@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
 from learning import console, pipeline
+from learning.attach_cli import attach_command
 from learning.audit_cli import audit_cli
 from learning.autonomy_cli import autonomy_cli
 from learning.bootstrap import build
@@ -19,16 +18,17 @@ from learning.browsing_cli import conversations_cli
 from learning.calibration_cli import calibration_command
 from learning.ci_cli import gate_command
 from learning.errors import EvergreenError
+from learning.evaluate_cli import evaluate_cli
 from learning.experiments_cli import experiments_cli
 from learning.forget_cli import forget_command
 from learning.gaps_cli import gaps_cli
-from learning.jobs import SCHEDULE, ask
-from learning.jobs_cli import end_on_terminate, jobs_cli, tell_report
+from learning.jobs_cli import end_on_terminate, jobs_cli
 from learning.labelling_cli import labels_cli
 from learning.metrics_cli import metrics_command
 from learning.model import JobKind
 from learning.models_cli import models_cli
 from learning.nlu_cli import nlu_cli
+from learning.notices_cli import alerts_cli, digest_command, notify_cli
 from learning.pulls_cli import pulls_cli
 from learning.releases_cli import releases_cli, restore, rollback, withdraw
 from learning.retrain import RetrainReport
@@ -37,9 +37,9 @@ from learning.review_options import AS_JSON, app_of
 from learning.rollout_cli import rollout_cli
 from learning.running_model import reconcile
 from learning.sandbox_cli import replay_command, sandbox_command
-from learning.scheduler import build_scheduler
+from learning.schedule_cli import collect_less_often, schedule_cli
 from learning.status import read_status
-from learning.tasks import publish_alone, tasks_of, workers
+from learning.tasks import publish_alone, tasks_of
 from learning.working import do_now
 
 cli = typer.Typer(
@@ -62,11 +62,17 @@ cli.command("calibration")(calibration_command)
 cli.command("replay")(replay_command)
 cli.command("sandbox")(sandbox_command)
 cli.command("forget")(forget_command)
+cli.command("attach")(attach_command)
 cli.command("gate")(gate_command)
 cli.command("metrics")(metrics_command)
+cli.command("digest")(digest_command)
+cli.add_typer(alerts_cli, name="alerts")
+cli.add_typer(notify_cli, name="notify")
 cli.add_typer(releases_cli, name="releases")
 cli.add_typer(models_cli, name="models")
+cli.add_typer(evaluate_cli, name="evaluate")
 cli.add_typer(jobs_cli, name="jobs")
+cli.add_typer(schedule_cli, name="schedule")
 cli.command("withdraw")(withdraw)
 cli.command("restore")(restore)
 cli.command("rollback")(rollback)
@@ -82,7 +88,7 @@ def main(ctx: typer.Context, project: Path = typer.Option(Path("."), help="Folde
 @cli.command()
 def mine(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Find what failed in new conversations, group it, and write proposals; publish what autonomy allows."""
-    _collect_less_often()
+    collect_less_often()
     app = app_of(ctx)
     with console.steps(quiet=json) as say:
         report = pipeline.mine(app.loop, lambda batch: say(f"read up to event {batch.last_id}"))
@@ -119,7 +125,7 @@ def publish(ctx: typer.Context, json: bool = AS_JSON) -> None:
 
 @cli.command()
 def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
-    """Train with what was published, compare on the hold-out, swap the model, absorb the overlay."""
+    """Train with what was published, compare by the rules of the gate, swap the model, absorb the overlay."""
     app = app_of(ctx)
     reports: list[object] = []
     end_on_terminate()
@@ -137,29 +143,6 @@ def retrain(ctx: typer.Context, json: bool = AS_JSON) -> None:
 
 
 @cli.command()
-def schedule(ctx: typer.Context) -> None:
-    """Mine and retrain at the cadence of learning.yml, and do what people ask for in the hub, until stopped."""
-    app = app_of(ctx)
-    logging.getLogger().setLevel(logging.INFO)
-    # It would log each address, and with it the token of the bot's API.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    _collect_less_often()
-
-    def due(kind: JobKind) -> Callable[[], object]:
-        return lambda: ask(app.loop, kind, SCHEDULE)
-
-    settings = app.settings.schedule
-    scheduler = build_scheduler(settings, due(JobKind.MINE), due(JobKind.RETRAIN))
-    console.out.print(f"mining every {settings.mine_minutes} minutes, retraining at {settings.retrain_cron} UTC")
-    end_on_terminate()
-    try:
-        with workers(app, tell_report):
-            scheduler.start()
-    except (KeyboardInterrupt, SystemExit):
-        console.out.print("schedule stopped")
-
-
-@cli.command()
 def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
     """Say where things stand."""
     found = read_status(app_of(ctx).loop)
@@ -167,12 +150,6 @@ def status(ctx: typer.Context, json: bool = AS_JSON) -> None:
         console.print_json(found)
     else:
         console.show_status(found)
-
-
-def _collect_less_often() -> None:
-    """Tell Python's garbage collector that millions of small records are no garbage: a fifth of reading's time."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def run() -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from learning.model import ANSWERING, LOW_SCORE, MACHINE, TEACHING, Gap, Proposal, ProposalKind
+from learning.model_card import told as card_lines
 from learning.retrain import RetrainReport
 from learning.review import is_unsayable
 from learning.status import Status
@@ -168,10 +169,16 @@ def show_proposal(proposal: Proposal, gap: Gap) -> None:
 def show_retrain(report: RetrainReport) -> None:
     """Print how a retraining ended."""
     out.print(escape(report.comparison.reason))
+    for told in card_lines(report.card) if report.card and report.card.rules else ():
+        out.print(f"  {indented(told)}")
     for text in report.comparison.lost:
         out.print(f"  lost:   {line(text)}")
     for text in report.comparison.gained:
         out.print(f"  gained: {line(text)}")
+    if report.model is None and report.comparison.passed:
+        name = report.candidate.name if report.candidate else ""
+        out.print(f"The old one goes on running; `models deploy {line(name)}` makes the new one live.")
+        return
     if report.model is None:
         out.print("The gate blocked the new model; the old one goes on running.")
         return

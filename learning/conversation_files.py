@@ -6,21 +6,26 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, fields
 from datetime import datetime
 from enum import Enum
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from learning.browsing import each
 from learning.browsing_records import ConversationItem, Filter, Transcript, Verdict
-from learning.errors import NotFound, ReviewError
+from learning.errors import EvergreenError, ReviewError
 from learning.loop import Loop
+from learning.ports import TrackerEvents
 from learning.test_stories import VERSION, quoted, right_intent, spoken, story
-from learning.transcripts import read
+from learning.transcripts import read_item
 
 FORMS = ("csv", "jsonl", "yaml")
 # A spreadsheet takes a cell that begins so for a formula.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+IN_MEMORY = 4_000_000  # characters of stories that wait in memory; more wait in a file without a name
+PIECE = 64_000  # characters that are sent at once
 COLUMNS = tuple(item.name for item in fields(ConversationItem) if item.name != "cursor")
 
 
@@ -93,31 +98,40 @@ def _plain(value: Any) -> Any:
 
 
 def _yaml(loop: Loop, wanted: Filter) -> Iterator[str]:
-    """Yield a file with two parts; each is a walk of its own, so that neither has to be kept in memory."""
+    """Yield a file with two parts; the second waits on the disk, so that no conversation is read twice."""
     yield VERSION
     is_first = True
-    for transcript in _transcripts(loop, wanted):
-        for turn in transcript.turns:
-            said = spoken(turn.text)
-            judged = [one for one in turn.annotations if one.verdict is not Verdict.NOTE]
-            label = right_intent(turn)
-            is_known = bool(judged) and (judged[-1].verdict is Verdict.RIGHT or bool(judged[-1].right))
-            if said and label and is_known:
+    with SpooledTemporaryFile(IN_MEMORY, "w+", encoding="utf-8") as stories:
+        for transcript in _transcripts(loop, wanted):
+            for example in _examples(transcript):
                 yield "nlu:\n" if is_first else ""
                 is_first = False
-                # Items of one intent may be many in a file: Rasa unites them.
-                yield f"- intent: {quoted(label)}\n  examples:\n  - text: {quoted(said)}\n"
-    is_first = True
-    for transcript in _transcripts(loop, wanted):
-        if transcript.turns:
-            yield "stories:\n" if is_first else ""
-            is_first = False
-            yield story(transcript)
+                yield example
+            if transcript.turns:
+                stories.write(story(transcript))
+        if stories.tell():
+            stories.seek(0)
+            yield "stories:\n"
+            yield from iter(lambda: stories.read(PIECE), "")
+
+
+def _examples(transcript: Transcript) -> Iterator[str]:
+    """Yield an example of each turn that people have checked; of one intent there may be many items in a file."""
+    for turn in transcript.turns:
+        said = spoken(turn.text)
+        judged = [one for one in turn.annotations if one.verdict is not Verdict.NOTE]
+        label = right_intent(turn)
+        is_known = bool(judged) and (judged[-1].verdict is Verdict.RIGHT or bool(judged[-1].right))
+        if said and label and is_known:
+            yield f"- intent: {quoted(label)}\n  examples:\n  - text: {quoted(said)}\n"
 
 
 def _transcripts(loop: Loop, wanted: Filter) -> Iterator[Transcript]:
+    """Yield what is left of each conversation: a tracker store that is away leaves a note in each."""
+    tracker: TrackerEvents | None = None
     for item in each(loop, wanted):
-        try:
-            yield read(loop, item.conversation_id)
-        except NotFound:
-            continue  # forgotten since the list was read
+        with suppress(EvergreenError):  # said of each conversation where it is read
+            tracker = tracker or loop.open_tracker()
+        transcript = read_item(loop, item, tracker, with_proposals=False)
+        if transcript.turns or loop.store.conversation_items([item.conversation_id]):  # else forgotten meanwhile
+            yield transcript

@@ -8,7 +8,8 @@ dialogue, but could not be misunderstood). It ends
   sides, or
 - after `LONGEST_SESSION` events, so that what never ends is read in pieces.
 
-A slot or an action never begins one: a late thumb belongs to the session before. What lies between a session's
+A slot or an action never begins one: a late thumb belongs to the session before, and an agent's mark to that of the
+answer that it is on. What lies between a session's
 end and the next real message belongs to no conversation. Where sessions end depends on nothing before the session's
 first event, so that reading may begin at any session.
 
@@ -93,6 +94,39 @@ def split(events: Sequence[Event], settings: ConversationSettings) -> list[Seque
     if start >= 0:
         sessions.append(events[start:])
     return sessions
+
+
+def with_late_marks(sessions: Sequence[Sequence[Event]], events: Sequence[Event]) -> list[Sequence[Event]]:
+    """Return the sessions, each with what agents said of its answers after it had ended.
+
+    An agent marks an answer when there is time for it; the customer may be back by then, in a session of their own.
+
+    Args:
+        sessions: of one sender, from `split`.
+        events: what they were split from, where a mark may lie in any session or in none.
+
+    """
+    marks = [event for event in events if isinstance(event, SlotEvent) and marked_answer(event)]
+    if not marks:
+        return list(sessions)
+    found: list[Sequence[Event]] = []
+    for session in sessions:
+        answers, end = answer_ids(session), session[-1].row_id
+        late = [mark._replace(row_id=end) for mark in marks if mark.row_id > end and marked_answer(mark) in answers]
+        found.append([*session, *late] if late else session)
+    return found
+
+
+def marked_answer(event: Event) -> str:
+    """Return the id of the agent's answer that an event is a mark on, empty where it is none."""
+    if not isinstance(event, SlotEvent) or event.name != RECOMMENDED_SLOT:
+        return ""
+    return recommended_of(event.value)[0]
+
+
+def answer_ids(events: Sequence[Event]) -> frozenset[str]:
+    """Return the ids of what agents answered."""
+    return frozenset(event.desk_id for event in events if isinstance(event, BotEvent) and event.by_agent)
 
 
 def build(sender: str, events: Sequence[Event], now: datetime, settings: Settings) -> Conversation:

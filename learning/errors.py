@@ -57,5 +57,9 @@ class PullRefused(HostError):
     """The host does not know one pull request, or refused one change; others can go on."""
 
 
+class NoticeError(EvergreenError):
+    """A message to people reached nobody."""
+
+
 class BotServerError(EvergreenError):
     """The running Rasa server refused or did not answer."""

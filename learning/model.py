@@ -843,6 +843,44 @@ class DeployedModel:
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class WatchedModel:
+    """A model in its first days: whether customers fare worse with it than with the one before it.
+
+    `state` is `watching`, then `kept`, `ended` (another model runs), or `going_back` and `rolled_back`. `data` is the
+    fingerprint of what it was trained on, `said` the figures that decided, in words.
+    """
+
+    name: str
+    replaced: str
+    since: datetime
+    state: str
+    data: str = ""
+    said: str = ""
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a conversation says of the model that answered in it: `turns` messages, `fallbacks` not understood."""
+
+    sender: str
+    started: datetime
+    last_at: datetime
+    turns: int
+    fallbacks: int
+    thumbs_down: int
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """A Rasa server: its address, and the name of the model that it runs; empty if unknown, `problem` says why."""
+
+    address: str
+    model: str
+    problem: str = ""
+
+
 class JobKind(str, Enum):
     """What is done in the background, by a worker."""
 
@@ -893,6 +931,47 @@ class Job:
     message: str = ""
     report: Mapping[str, Any] = field(default_factory=dict)
     cancelled_by: str = ""
+
+
+@dataclass(frozen=True)
+class Leader:
+    """The one scheduler process that puts what is due into the queue.
+
+    `term` counts the leaders and `beat` the signs of life of this one: followers watch the count change by their own
+    clock, and never compare the times `since` and `at`, which another machine's clock gave.
+    """
+
+    holder: str
+    term: int
+    beat: int
+    since: datetime
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ScheduleMark:
+    """What is kept of a scheduled job besides its next time: whether it is paused, and what was due last.
+
+    `job` is the number of the newest background job, of any kind, when it was due last.
+    """
+
+    paused_at: datetime | None = None
+    paused_by: str = ""
+    paused_why: str = ""
+    resumed_at: datetime | None = None
+    due: datetime | None = None
+    job: int = 0
+
+
+class Due(str, Enum):
+    """What came of a scheduled job that was due."""
+
+    PUT = "was put into the queue"
+    SAME = "was put into the queue before"
+    PAUSED = "is paused"
+    OPEN = "waits or is at work already"
+    DONE = "was done since"
+    LOST = "is put by another process, which leads now"
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from typing import Any, get_type_hints
 
 import orjson
 import yaml
-from apscheduler.triggers.cron import CronTrigger
 
 from learning.autonomy import LEVELS
+from learning.cadence import at_times
 from learning.errors import EvergreenError, ReviewError, SettingsError
 from learning.loop import Loop
+from learning.opening_times import read_days, read_spans, read_zone
 from learning.rollout_steps import Schedule, check_schedule, read_steps
 from learning.settings import Settings, load_settings, typed
 from learning.topics import read_topics
@@ -95,12 +96,7 @@ def _check_steps(steps: tuple[int, ...]) -> None:
 
 
 def _check_cron(line: str) -> None:
-    try:
-        CronTrigger.from_crontab(line, timezone="UTC")
-    except ValueError as error:
-        raise SettingsError(
-            f"is no cron line ({error})", repr(line), 'write five fields such as "0 3 * * sun"'
-        ) from error
+    at_times(line, repr(line))
 
 
 def _check_topics(topics: tuple[str, ...]) -> None:
@@ -108,6 +104,12 @@ def _check_topics(topics: tuple[str, ...]) -> None:
     unknown = [topic for topic in topics if topic not in known]
     if unknown:
         raise SettingsError("is no topic", repr(unknown[0]), f"use some of {', '.join(known)}")
+
+
+def _check_hours(lines: tuple[str, ...]) -> None:
+    # A file may say that nobody is ever there; a field that was emptied by mistake must not.
+    if not read_spans(lines, "desk.hours"):
+        raise SettingsError("is empty", "desk.hours", "write lines such as 'Mon-Fri 08:00-20:00'")
 
 
 SETTABLE: tuple[Settable, ...] = (
@@ -135,16 +137,35 @@ SETTABLE: tuple[Settable, ...] = (
     Settable("experiments.false_winners", 0.0001, 0.5),
     Settable("experiments.min_people", 1, 1_000_000),
     Settable("experiments.min_days", 0, 365),
-    _share("retrain.max_accuracy_drop"),
+    _share("gate.max_accuracy_drop"),
+    _share("gate.max_intent_drop"),
+    _share("gate.max_suite_drop"),
+    Settable("gate.confidence", 0.5, 0.999),
+    Settable("gate.least_cases", 1, 10_000),
+    Settable("gate.stories", choices=("all", "not_worse", "off")),
+    Settable("gate.max_slowdown", 1, 100),
+    Settable("evaluation.held_back_share", 0, 0.5),
+    Settable("evaluation.cases_per_label", 0, 10_000),
     _share("retrain.absorb_share"),
     Settable("retrain.absorb_examples", 1, 10_000),
-    Settable("schedule.mine_minutes", 1, 24 * 60, at_start=True),
-    Settable("schedule.retrain_cron", check=_check_cron, at_start=True),
+    Settable("retrain.keep_models", 1, 1000),
+    Settable("watch.hours", 0, 168),
+    Settable("watch.false_alarms", 0.0001, 0.5),
+    Settable("watch.least_jump", 1, 100),
+    Settable("schedule.mine_minutes", 1, 24 * 60),
+    Settable("schedule.watch_minutes", 1, 24 * 60),
+    Settable("schedule.evaluate_cron", check=_check_cron),
+    Settable("schedule.retrain_cron", check=_check_cron),
+    Settable("schedule.digest_cron", check=_check_cron),
+    Settable("schedule.prune_cron", check=_check_cron),
     Settable("metrics.ticket_cost", 0, 1_000_000),
     _share("metrics.ticket_share"),
     Settable("metrics.running_cost", 0, 1_000_000_000),
     Settable("metrics.currency"),
     Settable("metrics.min_checked", 1, 1_000_000),
+    Settable("desk.hours", check=_check_hours, at_start=True),
+    Settable("desk.closed_days", check=lambda days: read_days(days, "desk.closed_days"), at_start=True),
+    Settable("desk.time_zone", check=lambda name: read_zone(name, "desk.time_zone"), at_start=True),
     Settable("desk.promise_hours", 0.25, 24 * 7, at_start=True),
     Settable("desk.patience_minutes", 1, 24 * 60, at_start=True),
 )

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from learning.alert_records import Alert, Delivery, Hour, Message, Target
 from learning.browsing_records import (
     Annotation,
     Choices,
@@ -16,6 +17,8 @@ from learning.browsing_records import (
     ReviewMark,
     SavedFilter,
 )
+from learning.exams import EvaluationRow, Examined, LiveStories, LiveStory, Marked, RegressionCase
+from learning.loop_numbers import LoopNumbers
 from learning.metrics_days import Figures
 from learning.model import (
     AgentAnswer,
@@ -26,6 +29,7 @@ from learning.model import (
     DayOfSender,
     Decision,
     DeployedModel,
+    Due,
     Entry,
     Erased,
     Event,
@@ -42,6 +46,7 @@ from learning.model import (
     JobKind,
     LabelRatings,
     LabelUse,
+    Leader,
     MinedSender,
     Prediction,
     Proposal,
@@ -54,8 +59,12 @@ from learning.model import (
     Release,
     ReleaseKind,
     Rollout,
+    ScheduleMark,
     SecondReading,
+    ServerState,
     Signal,
+    Talk,
+    WatchedModel,
 )
 
 
@@ -150,14 +159,22 @@ class Redactor(Protocol):
 
 
 class BotServer(Protocol):
-    """The running Rasa server."""
+    """The running Rasa server, or all of them."""
 
     def running_model(self) -> Path:
         """Return the path of the model that answers now."""
         ...
 
     def load_model(self, model: Path) -> None:
-        """Swap the running model; raise `BotServerError` and leave the old one if it cannot be loaded."""
+        """Swap the running model on all; raise `BotServerError` and leave the old one if it cannot be loaded."""
+        ...
+
+    def states(self) -> tuple[ServerState, ...]:
+        """Return which model each of them runs; those that do not answer are among them."""
+        ...
+
+    def align(self, model: Path) -> tuple[str, ...]:
+        """Have those that run another model load this one; return their addresses. Who is away is left alone."""
         ...
 
 
@@ -170,6 +187,12 @@ class NluRunner(Protocol):
 
     def predict(self, model: Path, texts: Sequence[str]) -> list[Prediction]:
         """Return how `model` by itself, without the overlay, understands each text."""
+        ...
+
+    def examine(
+        self, models: Sequence[Path], texts: Sequence[str], stories: Sequence[LiveStory] = ()
+    ) -> list[Examined]:
+        """Return what each of `models` by itself makes of the same messages and conversations."""
         ...
 
 
@@ -252,6 +275,18 @@ class PullRequestHost(Protocol):
         ...
 
 
+class Notifier(Protocol):
+    """Tells people: by mail, in a chat, or a program of theirs."""
+
+    def targets(self) -> tuple[Target, ...]:
+        """Return who can be told."""
+        ...
+
+    def send(self, message: Message, to: Collection[Target]) -> Delivery:
+        """Send a message to some of them; one that fails does not stop the others."""
+        ...
+
+
 class ProjectFiles(Protocol):
     """The Rasa project's own files."""
 
@@ -263,8 +298,24 @@ class ProjectFiles(Protocol):
         """Return every training example, labelled with its intent or full retrieval key."""
         ...
 
+    def own_examples(self) -> list[Example]:
+        """Return the training examples without those of published entries."""
+        ...
+
     def holdout(self) -> list[Example]:
         """Return the labelled messages that are never trained on."""
+        ...
+
+    def out_of_scope(self) -> list[str]:
+        """Return the messages that must not be answered."""
+        ...
+
+    def entities(self) -> list[Marked]:
+        """Return the messages whose entities are marked."""
+        ...
+
+    def live_stories(self) -> LiveStories:
+        """Return the conversations that are played with the running action server."""
         ...
 
     def articles(self) -> list[tuple[str, str]]:
@@ -454,8 +505,23 @@ class ModelStore(Protocol):
     def deployed_models(self) -> list[DeployedModel]: ...
     def save_deployed_model(self, model: DeployedModel) -> None: ...
     def running_model(self) -> str: ...
+    def watched_models(self) -> list[WatchedModel]: ...
+    def save_watched_model(self, watched: WatchedModel) -> None: ...
+    def talks(self, since: datetime, until: datetime) -> list[Talk]: ...
     def settle_model(self, running: str, who: str, at: datetime, reason: str = "") -> tuple[list[str], list[str]]: ...
     def absorb(self, entries: Sequence[tuple[Entry, str]], model: str, who: str, at: datetime) -> list[str]: ...
+
+
+class EvaluationStore(Protocol):
+    """What models are measured by, and what came out."""
+
+    def regression_cases(self) -> list[RegressionCase]: ...
+    def dropped_cases(self) -> set[str]: ...
+    def add_regression_cases(self, cases: Sequence[RegressionCase]) -> int: ...
+    def drop_regression_case(self, prefix: str, who: str, at: datetime, reason: str) -> RegressionCase: ...
+    def evaluations(self, limit: int = 30) -> list[EvaluationRow]: ...
+    def save_evaluation(self, row: EvaluationRow) -> EvaluationRow: ...
+    def prune_evaluations(self, before: datetime) -> int: ...
 
 
 class MetricStore(Protocol):
@@ -466,6 +532,24 @@ class MetricStore(Protocol):
     def metric_extent(self) -> tuple[date | None, date | None, tuple[str, ...]]: ...
     def daily_conversations(self) -> dict[date, int]: ...
     def need_counts(self, gap_id: str, entry_id: str, since: date, until: date) -> tuple[int, int, int]: ...
+    def loop_numbers(self, alive_since: datetime) -> LoopNumbers: ...
+
+
+class AlertStore(Protocol):
+    """What is wrong, and who was told."""
+
+    def alerts(self, closed_since: datetime | None = None) -> list[Alert]: ...
+    def alert(self, prefix: str) -> Alert: ...
+    def update_alerts(
+        self, decide: Callable[[Sequence[Alert]], Sequence[Alert]], closed_since: datetime, seen: Mapping[str, str]
+    ) -> list[Alert]: ...
+    def change_alert(self, before: Alert, after: Alert, what: str, who: str, at: datetime) -> None: ...
+    def alerts_seen(self, name: str) -> str: ...
+    def told(self, key: str) -> set[str]: ...
+    def note_told(self, key: str, targets: Sequence[str], at: datetime) -> None: ...
+    def notices_between(self, prefix: str, since: datetime, until: datetime) -> int: ...
+    def hours(self, since: datetime, until: datetime) -> list[Hour]: ...
+    def openings(self, since: datetime, until: datetime, per_day: int) -> list[tuple[date, str]]: ...
 
 
 class JobStore(Protocol):
@@ -483,6 +567,29 @@ class JobStore(Protocol):
     def leave_worker(self, worker: str) -> None: ...
     def workers(self, alive_since: datetime) -> dict[str, frozenset[JobKind]]: ...
     def jobs_mark(self) -> str: ...
+
+
+class ScheduleStore(Protocol):
+    """Remembers which process leads, what is paused, and what was due."""
+
+    def leader(self) -> Leader | None: ...
+    def take_lead(self, holder: str, seen: Leader | None, at: datetime) -> Leader | None: ...
+    def beat_lead(self, lead: Leader, at: datetime) -> Leader | None: ...
+    def leave_lead(self, lead: Leader) -> None: ...
+    def schedule_marks(self) -> dict[str, ScheduleMark]: ...
+    def schedule_times(self) -> dict[str, datetime]: ...
+    def pause_schedule(self, name: str, who: str, reason: str, at: datetime) -> ScheduleMark: ...
+    def resume_schedule(self, name: str, who: str, reason: str, at: datetime) -> bool: ...
+    def put_due(self, job: Job, due: datetime, missed: datetime, lead: Leader) -> Due: ...
+
+
+class PruneStore(Protocol):
+    """Deletes what ended before a time; returns how many rows that were."""
+
+    def prune_jobs(self, before: datetime) -> int: ...
+    def prune_runs(self, before: datetime) -> int: ...
+    def prune_draws(self, before: datetime) -> int: ...
+    def prune_tokens(self, before: datetime) -> int: ...
 
 
 class BrowsingStore(Protocol):
@@ -532,8 +639,12 @@ class LearningStore(
     ExperimentStore,
     PullStore,
     ModelStore,
+    EvaluationStore,
     MetricStore,
+    AlertStore,
     JobStore,
+    ScheduleStore,
+    PruneStore,
     BrowsingStore,
     Protocol,
 ):

@@ -14,8 +14,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
 
-from learning.conversations import LONGEST_SESSION, SESSION_START, build, split
-from learning.model import ActionEvent, Conversation, Event, EventBatch, sender_key
+from learning.conversations import (
+    LONGEST_SESSION,
+    SESSION_START,
+    answer_ids,
+    build,
+    marked_answer,
+    split,
+    with_late_marks,
+)
+from learning.model import ActionEvent, Conversation, Event, EventBatch, SlotEvent, sender_key
 from learning.ports import TrackerEvents
 from learning.settings import Settings
 
@@ -91,8 +99,9 @@ class Reader:
         for batch in self._tracker.batches(after_id, size):
             known = 0 if batch.restarted else known
             senders = [
-                self._of_sender(sender_id, [*tail, *batch.rows[sender_id]])
+                self._of_sender(sender_id, [*self._back_to_marked(sender_id, tail, rows), *rows])
                 for sender_id, tail in self._with_tails(batch, known)
+                for rows in [batch.rows[sender_id]]
             ]
             # Who has only pressed buttons so far has nothing to store.
             kept = tuple(one for one in senders if one.conversations)
@@ -124,6 +133,19 @@ class Reader:
         tails.update(self._stored_tails(unknown))
         return [(sender_id, tails.get(sender_id, ())) for sender_id in batch.rows]
 
+    def _back_to_marked(self, sender_id: str, tail: Sequence[Event], rows: Sequence[Event]) -> Sequence[Event]:
+        """Return `tail`, from further back where an agent has marked an answer of an earlier session."""
+        marked = {marked_answer(event) for event in rows if isinstance(event, SlotEvent)} - {""}
+        missing = marked - answer_ids([*tail, *rows]) if marked else frozenset()
+        if not missing:
+            return tail
+        before = self._tracker.tails({sender_id: 0}, rows[0].row_id, KEPT_EVENTS).get(sender_id, [])
+        if len(before) == KEPT_EVENTS:
+            return tail  # no person's conversations: not all was read, so that it cannot be replaced as a whole
+        sessions = split(before, self._settings.conversations)
+        first = next((one[0].row_id for one in sessions if missing & answer_ids(one)), None)
+        return tail if first is None else before[bisect_left(before, first, key=attrgetter("row_id")) :]
+
     def _stored_tails(self, rows: Mapping[str, int]) -> Mapping[str, list[Event]]:
         """Read the last sessions again that earlier runs, or earlier batches, have stored."""
         if not rows:
@@ -140,7 +162,7 @@ class Reader:
         if sender in self._forgotten:
             until = self._forgotten[sender]
             events = [event for event in events if event.at > until]
-        sessions = split(events, self._settings.conversations)
+        sessions = with_late_marks(split(events, self._settings.conversations), events)
         built = tuple(build(sender, session, self._now, self._settings) for session in sessions)
         if built:
             begin = bisect_left(events, built[-1].first_row, key=attrgetter("row_id"))

@@ -9,6 +9,9 @@ from rich.table import Table
 
 from learning import console, pipeline
 from learning.bootstrap import App
+from learning.effect_words import DOUBTS, details, told
+from learning.effects import Effect, effect_of_release
+from learning.metrics_files import effect_to_plain
 from learning.model import Entry, ProposalKind, ProposalState, Release
 from learning.release_view import Item, ReleaseView, items_of, read_release, read_releases
 from learning.releasing import withdraw_entry
@@ -60,10 +63,11 @@ def show(
     number: int = typer.Argument(..., show_default=False, help="Number of a release."),
     json: bool = AS_JSON,
 ) -> None:
-    """Show what a release changed, and the diff of its files."""
-    view = read_release(app_of(ctx).loop, number)
+    """Show what a release changed, what came of it before and after, and the diff of its files."""
+    loop = app_of(ctx).loop
+    view, effect = read_release(loop, number), effect_of_release(loop, number)
     if json:
-        console.print_json({**_plain(view), "diff": view.diff})
+        console.print_json({**_plain(view), "diff": view.diff, "effect": effect_to_plain(effect)})
         return
     release = view.release
     console.out.print(
@@ -76,6 +80,7 @@ def show(
         console.out.print(f"It was taken back by release {view.taken_back_by}.")
     for item in view.items:
         _show_item(item)
+    _show_effect(effect)
     carried = {
         None: "not written to the branch yet: `python -m learning publish`",
         "": "nothing to write: the base has it already, or it is not for everybody yet",
@@ -209,6 +214,15 @@ def _show_item(item: Item) -> None:
         console.out.print(f"    - {console.line(example, 100)}")
     if len(entry.examples) > 5:
         console.out.print(f"    and {len(entry.examples) - 5} more examples")
+
+
+def _show_effect(effect: Effect) -> None:
+    for need in effect.needs:
+        console.out.print(f"  effect on {console.line(need.label)}: {told(need)}")
+        for detail in details(need):
+            console.out.print(f"    {detail}")
+    if any(need.ratio is not None for need in effect.needs):
+        console.out.print(f"  [dim]{DOUBTS}[/dim]")
 
 
 def _sentence(item: Item) -> str:

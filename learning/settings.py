@@ -13,6 +13,10 @@ import yaml
 from learning.errors import SettingsError
 
 FILE = "learning.yml"
+# Where settings of earlier versions stand now.
+MOVED = {("RetrainSettings", "max_accuracy_drop"): "gate: max_accuracy_drop"}
+# Secrets, and where the project is.
+NEVER_IN_FILE = frozenset({"root", "token", "key", "help_desk_token", "help_desk_secret", "urls"})
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,9 @@ class ProjectPaths:
     endpoints: str = "endpoints.yml"
     models: str = "models"
     holdout: str = "tests/holdout"
+    out_of_scope: str = "tests/holdout_out_of_scope"
+    entities: str = "tests/holdout_entities"
+    live_stories: str = "tests/live_stories"
     knowledge: str = "data/knowledge"
 
 
@@ -37,9 +44,10 @@ class StoreSettings:
 
 @dataclass(frozen=True)
 class BotSettings:
-    """The running Rasa server; the token comes from the environment only."""
+    """The running Rasa servers; the token comes from the environment only."""
 
     url: str = "http://127.0.0.1:5005"
+    more_urls: tuple[str, ...] = ()
     token: str = field(default="", repr=False)
 
 
@@ -167,11 +175,44 @@ class PullRequestSettings:
 
 @dataclass(frozen=True)
 class RetrainSettings:
-    """What a new model must hold against the running one."""
+    """What a new model leaves the overlay with."""
 
-    max_accuracy_drop: float = 0.01
     absorb_share: float = 0.8
     absorb_examples: int = 25
+    keep_models: int = 5
+    nice: int = 15
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """For how long a new model is compared with the time before it, and when it goes back by itself."""
+
+    hours: float = 72.0
+    false_alarms: float = 0.01
+    least_jump: float = 1.25
+    weeks: int = 4
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """What a new model must hold against the running one to go live; see `learning.gate_rules`."""
+
+    max_accuracy_drop: float = 0.01
+    max_intent_drop: float = 0.02
+    max_suite_drop: float = 0.02
+    confidence: float = 0.95
+    least_cases: int = 30
+    stories: str = "all"
+    max_slowdown: float = 1.5
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What the regression set grows from."""
+
+    held_back_share: float = 0.1
+    cases_per_label: int = 30
 
 
 @dataclass(frozen=True)
@@ -187,11 +228,55 @@ class MetricsSettings:
 
 
 @dataclass(frozen=True)
+class DigestSettings:
+    """What is told how often; `urls` name whom (they hold secrets: from the environment only)."""
+
+    cadence: str = "weekly"
+    gaps: int = 5
+    hub_url: str = "http://127.0.0.1:8080"
+    urls: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """From when something is wrong enough to be told, and how often people may be told."""
+
+    false_alarms: float = 1.0
+    accuracy_drop: float = 0.05
+    confidence_drop: float = 0.03
+    traffic_change: float = 0.3
+    fallback_rise: float = 0.05
+    failure_rise: float = 0.02
+    drift: float = 0.002
+    min_conversations: int = 30
+    model_months: int = 6
+    mine_hours: float = 6.0
+    failed_jobs: int = 2
+    waiting_hours: float = 2.0
+    remind_days: int = 7
+    notices_a_day: int = 4
+
+
+@dataclass(frozen=True)
 class ScheduleSettings:
     """When the loop runs by itself."""
 
     mine_minutes: int = 15
+    watch_minutes: int = 5
+    evaluate_cron: str = "30 1 * * *"
     retrain_cron: str = "0 3 * * sun"
+    digest_cron: str = "0 7 * * *"
+    prune_cron: str = "30 4 * * *"
+
+
+@dataclass(frozen=True)
+class PruneSettings:
+    """After how long what nobody needs any more is deleted; the newest of each kind stay however old they are."""
+
+    jobs_days: int = 180
+    runs_days: int = 90
+    draws_days: int = 365
+    evaluations_days: int = 730
 
 
 @dataclass(frozen=True)
@@ -211,6 +296,7 @@ class DeskSettings:
     help_desk_url: str = ""
     help_desk_account: str = ""
     help_desk_token: str = field(default="", repr=False)
+    help_desk_secret: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -233,8 +319,14 @@ class Settings:
     experiments: ExperimentSettings = ExperimentSettings()
     pull_requests: PullRequestSettings = PullRequestSettings()
     retrain: RetrainSettings = RetrainSettings()
+    gate: GateSettings = GateSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    watch: WatchSettings = WatchSettings()
     metrics: MetricsSettings = MetricsSettings()
+    digest: DigestSettings = DigestSettings()
+    alerts: AlertSettings = AlertSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    prune: PruneSettings = PruneSettings()
     desk: DeskSettings = DeskSettings()
 
     def path(self, relative: str) -> Path:
@@ -273,6 +365,7 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
         bot=replace(
             bot,
             url=environ.get("EVERGREEN_BOT_URL", bot.url),
+            more_urls=_listed(environ.get("EVERGREEN_BOT_MORE_URLS"), bot.more_urls),
             token=environ.get("EVERGREEN_BOT_TOKEN", ""),
         ),
         drafter=replace(
@@ -281,6 +374,11 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             model=environ.get("EVERGREEN_DRAFTER_MODEL", drafter.model),
             key=environ.get("EVERGREEN_DRAFTER_KEY", ""),
         ),
+        digest=replace(
+            settings.digest,
+            hub_url=environ.get("EVERGREEN_HUB_URL", "").strip() or settings.digest.hub_url,
+            urls=environ.get("EVERGREEN_NOTIFY_URLS", ""),
+        ),
         pull_requests=replace(settings.pull_requests, token=environ.get("EVERGREEN_HOST_TOKEN", "")),
         desk=replace(
             settings.desk,
@@ -288,6 +386,7 @@ def load_settings(root: Path = Path("."), environ: Mapping[str, str] | None = No
             url=environ.get("EVERGREEN_DESK_URL", settings.desk.url),
             token=environ.get("EVERGREEN_DESK_TOKEN", ""),
             help_desk_token=environ.get("EVERGREEN_HELP_DESK_TOKEN", ""),
+            help_desk_secret=environ.get("EVERGREEN_HELP_DESK_SECRET", ""),
         ),
     )
 
@@ -297,9 +396,11 @@ def _build(section: type[Section], content: object, where: str) -> Section:
     if not isinstance(content, dict):
         raise SettingsError("is not a mapping of settings", where, "write `name: value` lines")
     hints = get_type_hints(section)
-    names = {item.name for item in fields(section)} - {"root", "token", "key", "help_desk_token"}  # type: ignore[arg-type]
+    names = {item.name for item in fields(section)} - NEVER_IN_FILE  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in content.items():
+        if moved := MOVED.get((section.__name__, key)):
+            raise SettingsError("is no setting of this section any more", f"{where}: {key}", f"write it as {moved}")
         if key not in names:
             raise SettingsError("is not a setting", f"{where}: {key}", f"use one of {', '.join(sorted(names))}")
         kind = hints[key]
@@ -325,6 +426,11 @@ def typed(kind: type, value: object, where: str) -> object:
     if isinstance(value, kind) and not (kind is not bool and isinstance(value, bool)):
         return value
     raise SettingsError(f"is {value!r}, not a {kind.__name__}", where, "correct the value")
+
+
+def _listed(said: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a variable lists, parted by commas; the default where it is not set."""
+    return default if said is None else tuple(one.strip() for one in said.split(",") if one.strip())
 
 
 def _absolute(url: str, root: Path) -> str:

@@ -157,9 +157,9 @@ def judge(
     rest = Others([]).without([]) if kind is ProposalKind.RETIRE else others.without(reached).between(start, end)
     # By the schedule, and not by who came: what is compared with what must not follow from the outcomes.
     full = start if kind in TEACHING else end if full_since is None else full_since.timestamp()
-    by_chance = _blocks(without.between(start, full), mine.between(start, full))
-    beside = _blocks(without, mine)
-    by_others = _blocks(rest.between(full, end), mine.between(full, end))
+    by_chance = blocks_of(without.between(start, full), mine.between(start, full))
+    beside = blocks_of(without, mine)
+    by_others = blocks_of(rest.between(full, end), mine.between(full, end))
     needed = threshold(false_alarms, len(OUTCOMES))
     found = []
     for place, outcome in enumerate(OUTCOMES):
@@ -182,7 +182,7 @@ def judge(
     return found
 
 
-def _blocks(baseline: People, mine: People) -> NDArray[np.int64]:
+def blocks_of(baseline: People, mine: People) -> NDArray[np.int64]:
     """Return the counts (blocks, 2, 4) of both groups: hits of each outcome, then people.
 
     A block ends with the first of `mine` after one of the others has come; what comes later changes none of those.

@@ -75,8 +75,8 @@ def write_story(root: Path, transcript: Transcript) -> Path:
 
 
 def _turn_lines(turn: TranscriptTurn) -> Iterator[str]:
-    # A retrieval intent stands in stories by its base; its answer is an action of its own.
-    intent = right_intent(turn).partition("/")[0]
+    # The whole label of a retrieval intent: its base alone would let any of its answers pass.
+    intent = right_intent(turn)
     said = _with_entities(spoken(turn.text), turn)
     if said and intent:
         yield f"  - user: {quoted(said)}"

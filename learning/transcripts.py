@@ -42,6 +42,7 @@ from learning.events import (
 )
 from learning.loop import Loop
 from learning.model import FailedTurn, Turn, UserEvent, content_id, sender_key
+from learning.ports import TrackerEvents
 from learning.texts import PLACEHOLDER
 
 ROWS = 20 * LONGEST_SESSION  # of one conversation; those that nobody reads are among them
@@ -75,9 +76,23 @@ def read(loop: Loop, conversation_id: str) -> Transcript:
         NotFound: it was never mined, or it was forgotten.
 
     """
-    item = find_item(loop, conversation_id)
+    return read_item(loop, find_item(loop, conversation_id))
+
+
+def read_item(
+    loop: Loop, item: ConversationItem, tracker: TrackerEvents | None = None, with_proposals: bool = True
+) -> Transcript:
+    """Return the conversation of a list's item, as `read` does.
+
+    Args:
+        loop: the loop.
+        item: what the list has of it.
+        tracker: the tracker store, where somebody reads many and has opened it once.
+        with_proposals: whether to tell which proposals its turns led to, for which all of them are looked through.
+
+    """
     try:
-        talk, details = _read(loop, item)
+        talk, details = _read(loop, item, tracker)
     except EvergreenError as error:
         return Transcript(item, (), f"The messages cannot be shown: {error}.")
     if not talk:
@@ -85,13 +100,13 @@ def read(loop: Loop, conversation_id: str) -> Transcript:
     clean_talk, clean_details = _redacted(loop, talk, details)
     failed = loop.store.turns_by_id([turn.turn_id for turn in talk])
     said: dict[str, list[Annotation]] = {}
-    for annotation in loop.store.annotations_of(conversation_id):
+    for annotation in loop.store.annotations_of(item.conversation_id):
         said.setdefault(annotation.turn_id, []).append(annotation)
     turns = tuple(
         _turn(one, detail, failed.get(one.turn.turn_id), said.get(one.turn.turn_id, ()))
         for one, detail in zip(clean_talk, clean_details, strict=True)
     )
-    return Transcript(item, turns, proposals=_proposals(loop, turns))
+    return Transcript(item, turns, proposals=_proposals(loop, turns) if with_proposals else {})
 
 
 def mark_of(annotations: Sequence[Annotation]) -> str:
@@ -99,13 +114,13 @@ def mark_of(annotations: Sequence[Annotation]) -> str:
     return content_id("annotations", *sorted(one.annotation_id for one in annotations))
 
 
-def _read(loop: Loop, item: ConversationItem) -> tuple[tuple[Turn, ...], list[_Details]]:
+def _read(loop: Loop, item: ConversationItem, tracker: TrackerEvents | None) -> tuple[tuple[Turn, ...], list[_Details]]:
     """Return the turns as they were said, with their details; nothing where the rows are gone."""
     extent = loop.store.conversation_rows([item.conversation_id]).get(item.conversation_id)
     if extent is None:
         return (), []
     first, last = extent
-    tracker = loop.open_tracker()
+    tracker = tracker or loop.open_tracker()
     sender_id = tracker.senders_at([first]).get(first)
     # A store that was made anew has other people in the same rows.
     if sender_id is None or sender_key(sender_id) != item.sender:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,8 +17,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from learning.adapters import schema
 from learning.errors import StoreError
+from learning.sql import Transactions, cause_of, without_password
 
-IMMEDIATE = "evergreen_immediate"
 # Writers take turns on PostgreSQL as they do on SQLite: each continues the audit log's chain from its newest row.
 WRITER_LOCK = 0x65766772  # any number that nobody else locks
 OVERLAY_VERSION = "overlay_version"
@@ -32,7 +28,7 @@ WATERMARK = "tracker_watermark"
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-class Database:
+class Database(Transactions):
     """An SQLite or PostgreSQL database at the newest migration.
 
     Raises:
@@ -41,11 +37,10 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._item = "learning database " + re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+        self._item = "learning database " + without_password(url)
         try:
             parsed = sa.engine.make_url(url)
-            self._is_sqlite = parsed.get_backend_name() == "sqlite"
-            self._engine = sa.create_engine(parsed, future=True, pool_pre_ping=not self._is_sqlite)
+            super().__init__(parsed, WRITER_LOCK)
         except (ArgumentError, ImportError) as error:
             raise self._unusable(error) from error
         if self._is_sqlite and parsed.database and not parsed.database.startswith("file:"):
@@ -55,12 +50,6 @@ class Database:
                 raise StoreError(
                     f"cannot be made ({error.strerror})", self._item, "check the folder's rights"
                 ) from error
-        # Two readers that both turn into writers would fail each other: writers take the lock at once.
-        self._writer = self._engine.execution_options(**{IMMEDIATE: True})
-        if self._is_sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            # pysqlite's own transaction handling starts too late; see SQLAlchemy's SQLite page.
-            sa.event.listen(self._engine, "begin", _begin)
         self._migrate()
 
     def _migrate(self) -> None:
@@ -91,26 +80,6 @@ class Database:
         """Whether it is SQLite, else PostgreSQL."""
         return self._is_sqlite
 
-    @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Give a connection for reading."""
-        try:
-            with self._engine.connect() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._error(error) from error
-
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that is committed at the end, rolled back on any error."""
-        try:
-            with self._writer.begin() as connection:
-                if not self._is_sqlite:
-                    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITER_LOCK})
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._error(error) from error
-
     def compact(self, tables: Sequence[str]) -> bool:
         """Rewrite what holds `tables`, so that no byte of what was deleted stays in the files; whether it worked.
 
@@ -140,34 +109,19 @@ class Database:
             return False
 
     def _unusable(self, error: Exception) -> StoreError:
-        cause = str(error).strip().splitlines()[0]
         return StoreError(
-            f"is no database that can be opened ({cause})", self._item, "correct store.url or EVERGREEN_STORE_URL"
+            f"is no database that can be opened ({cause_of(error)})",
+            self._item,
+            "correct store.url or EVERGREEN_STORE_URL",
         )
 
     def _error(self, error: SQLAlchemyError) -> StoreError:
-        cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        cause = cause_of(error)
         if "readonly" in cause or "read-only" in cause:
             return StoreError("is read-only", self._item, "give this user the right to write it; nothing was changed")
         if "unable to open" in cause:
             return StoreError("cannot be opened", self._item, "check the rights of the file and its folder")
         return StoreError(f"failed ({cause})", self._item, "check that the database is up; nothing was half-written")
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Let readers go on while one writes, and wait instead of failing when two write."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 10000")
-    # A read-only file cannot change its journal; the first write will say so clearly.
-    with contextlib.suppress(sqlite3.OperationalError):
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(IMMEDIATE)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
 
 def _head(config: Config) -> str | None:

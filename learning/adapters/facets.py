@@ -129,13 +129,15 @@ class Search:
         return not (self.groups or self.terms or self.without)
 
 
-def search_of(wanted: Filter, frustrated_from: float, entries: Sequence[str] | None) -> Search:
+def search_of(wanted: Filter, frustrated_from: float, entries: Sequence[str] | None, with_steps: bool = True) -> Search:
     """Return what the inverted index is asked for a filter.
 
     Args:
         wanted: the filter.
         frustrated_from: the frustration from which somebody is frustrated.
         entries: those of the release that is asked for, None without one.
+        with_steps: whether to ask for confidence and frustration, too, which the index knows in steps only: whoever
+            looks at each row anyhow need not.
 
     """
     groups: list[tuple[str, ...]] = []
@@ -145,9 +147,9 @@ def search_of(wanted: Filter, frustrated_from: float, entries: Sequence[str] | N
     ):
         if values:
             groups.append(tuple(facet(kind, value) for value in values))
-    if wanted.min_conf is not None or wanted.max_conf is not None:
+    if with_steps and (wanted.min_conf is not None or wanted.max_conf is not None):
         groups.append(_steps("l", wanted.min_conf or 0.0, 1.0 if wanted.max_conf is None else wanted.max_conf))
-    if wanted.mood:
+    if with_steps and wanted.mood:
         groups.append(_steps("f", frustrated_from, 1.0))
     if wanted.again:
         groups.append((facet("w", wanted.again),))

@@ -75,7 +75,7 @@ def commit_files(
         with plumbing.custom_environment(**environment):
             plumbing.read_tree(parent)
             for name, text in files.items():
-                path = f"{folder}/{name}"
+                path = name if folder == "." else f"{folder}/{name}"
                 if text is None:
                     plumbing.update_index("--force-remove", "--", path)
                     continue

@@ -13,7 +13,9 @@ import git
 import yaml
 
 from learning.adapters.git_branch import is_entry_file
+from learning.adapters.project_exams import ProjectExams, read_entities
 from learning.errors import ProjectError
+from learning.exams import Marked
 from learning.model import LEARNED_INTENT, Answer, Example
 from learning.settings import Settings
 
@@ -25,7 +27,7 @@ LEARNED_FOLDER = "learned"  # below the data folder; written by publishing
 ANNOTATION = re.compile(r"\[([^\]]+)\](?:\([^)]*\)|\{[^}]*\}|\[[^\]]*\])")
 
 
-class Project:
+class Project(ProjectExams):
     """Reads a Rasa project; nothing is cached, so that edits count at once."""
 
     def __init__(self, settings: Settings) -> None:
@@ -59,6 +61,13 @@ class Project:
             raise ProjectError("holds no training examples", str(path), "correct project.data in learning.yml")
         return found
 
+    def own_examples(self) -> list[Example]:
+        """Return the training examples beside those of published entries, which training writes anew."""
+        data = self._settings.path(self._settings.project.data)
+        learned = data / LEARNED_FOLDER
+        files = [file for file in _files(data) if not (learned in file.parents and is_entry_file(file.name))]
+        return [example for file in files for example in _read_nlu(file)]
+
     def holdout(self) -> list[Example]:
         """Return the held-out messages.
 
@@ -75,6 +84,16 @@ class Project:
                 "put NLU files there that are never trained on (project.holdout)",
             )
         return found
+
+    def out_of_scope(self) -> list[str]:
+        """Return the messages that must not be answered; there need not be any."""
+        path = self._settings.path(self._settings.project.out_of_scope)
+        return [example.text for example in _read_nlu(path)]
+
+    def entities(self) -> list[Marked]:
+        """Return the messages whose entities are marked; there need not be any."""
+        path = self._settings.path(self._settings.project.entities)
+        return read_entities(_raw_texts(path))
 
     def articles(self) -> list[tuple[str, str]]:
         """Return the knowledge articles as (file name, Markdown)."""
@@ -165,11 +184,21 @@ def _answering_rules(rules: Sequence[Any]) -> dict[str, str]:
 
 
 def _read_nlu(path: Path) -> Iterator[Example]:
+    for text, intent in _annotated(path):
+        yield Example(ANNOTATION.sub(r"\1", text), intent)
+
+
+def _raw_texts(path: Path) -> Iterator[str]:
+    """Return examples with the annotations of their entities."""
+    return (text for text, _ in _annotated(path))
+
+
+def _annotated(path: Path) -> Iterator[tuple[str, str]]:
     for file in _files(path):
         for item in _items(file, "nlu"):
             if isinstance(item, dict) and item.get("intent"):
                 for text in _example_texts(item.get("examples")):
-                    yield Example(ANNOTATION.sub(r"\1", text), str(item["intent"]))
+                    yield text, str(item["intent"])
 
 
 def _example_texts(examples: Any) -> Iterator[str]:

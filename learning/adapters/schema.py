@@ -2,46 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-from typing import Any
-
-import orjson
 import sqlalchemy as sa
 
-
-class UtcTime(sa.types.TypeDecorator[datetime]):
-    """Aware UTC in Python, naive UTC in the database (SQLite knows no zones)."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Store UTC without its zone; a naive time would be a mistake of the caller."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"{value!r} has no time zone; pass an aware time")
-        return value.astimezone(timezone.utc).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Return the time as aware UTC."""
-        return value.replace(tzinfo=timezone.utc) if value is not None else None
-
-
-class Json(sa.types.TypeDecorator[Any]):
-    """Plain JSON text, the same on SQLite and PostgreSQL."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
-        """Encode; tuples become lists."""
-        return None if value is None else orjson.dumps(value).decode()
-
-    def process_result_value(self, value: str | None, dialect: Any) -> Any:
-        """Decode."""
-        return None if value is None else orjson.loads(value)
-
+from learning.sql import Json, UtcTime
 
 Id = sa.String(16)
 metadata = sa.MetaData()
@@ -94,6 +57,8 @@ conversations = sa.Table(
     sa.Index("ix_conversations_place", "place", unique=True),
     sa.Index("ix_conversations_indexed", "indexed", "place"),
     sa.Index("ix_conversations_started", "started"),
+    # The conversations of a gap are scattered over the whole table: what filters ask of them is found in here.
+    sa.Index("ix_conversations_of_gap", "conversation_id", "place", "frustration", "lowest_confidence"),
 )
 # One row a conversation under its place: what customers said in it, redacted, in plain lower-case words, and what it
 # can be found by. On SQLite triggers keep the virtual table `conversation_search` (FTS5) in step, on PostgreSQL two
@@ -177,10 +142,11 @@ failed_turns = sa.Table(
     sa.Column("weight", sa.Float, nullable=False),
     sa.Column("clarified", sa.String(255)),
     sa.Column("stage", sa.String(8), nullable=False),
-    sa.Column("gap_id", Id, index=True),
+    sa.Column("gap_id", Id),
     sa.Column("vector", sa.LargeBinary),
     # Grouping takes the oldest fresh ones, a thousand at a time.
     sa.Index("ix_failed_turns_order", "stage", "at", "turn_id"),
+    sa.Index("ix_failed_turns_gap", "gap_id", "conversation_id"),
 )
 signals = sa.Table(
     "signals",
@@ -237,6 +203,14 @@ metric_days = sa.Table(
     sa.Column("figures", Json, nullable=False),
 )
 metric_dirty = sa.Table("metric_dirty", metadata, sa.Column("day", sa.String(10), primary_key=True))
+# Sums over all days that never fall, by channel; what has none (jobs) stands under an empty one.
+metric_totals = sa.Table(
+    "metric_totals",
+    metadata,
+    sa.Column("channel", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("total", sa.BigInteger, nullable=False),
+)
 good_turns = sa.Table(
     "good_turns",
     metadata,
@@ -423,6 +397,18 @@ deployed_models = sa.Table(
     sa.Column("taught", Json, nullable=False, server_default="[]"),
     sa.Column("card", Json, nullable=False, server_default="{}"),
 )
+# New models in their first days: whether customers fare worse with one than with the one before it.
+watched_models = sa.Table(
+    "watched_models",
+    metadata,
+    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("replaced", sa.String(255), nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("data", sa.String(64), nullable=False, server_default=""),
+    sa.Column("said", sa.Text, nullable=False, server_default=""),
+    sa.Column("ended_at", UtcTime),
+)
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -452,6 +438,63 @@ workers = sa.Table(
     sa.Column("kinds", sa.String(255), nullable=False),
     sa.Column("heartbeat", UtcTime, nullable=False),
 )
+# What is wrong: one row for each time that it was. `subject` says of what, such as a gap or an operation.
+alerts = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("alert_id", Id, primary_key=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(255), nullable=False, server_default=""),
+    sa.Column("severity", sa.String(16), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("next_step", sa.Text, nullable=False),
+    sa.Column("link", sa.Text, nullable=False),
+    sa.Column("since", UtcTime, nullable=False),
+    sa.Column("opened_at", UtcTime, nullable=False),
+    sa.Column("seen_at", UtcTime, nullable=False),
+    sa.Column("calm", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("told_at", UtcTime),
+    sa.Column("closed_at", UtcTime, index=True),
+    sa.Column("closed_by", sa.String(255), nullable=False, server_default=""),
+    sa.Column("closing_told", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("armed", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("snoozed_until", UtcTime),
+    sa.Column("snoozed_by", sa.String(255), nullable=False, server_default=""),
+    sa.Column("reason", sa.Text, nullable=False, server_default=""),
+)
+# Who was told: a digest of a period goes to each target once. Targets are hashes, their addresses hold secrets.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("target", Id, primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+)
+# Messages that people have confirmed, redacted: models are measured by them and never trained on them. One that was
+# dropped keeps its id without its words, so that it does not come back.
+regression_cases = sa.Table(
+    "regression_cases",
+    metadata,
+    sa.Column("case_id", Id, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("label", sa.String(255), nullable=False),
+    sa.Column("source", sa.String(16), nullable=False),
+    sa.Column("item", Id, nullable=False),  # the annotation or entry that it comes from
+    sa.Column("sender", Id, nullable=False, index=True),
+    sa.Column("added_at", UtcTime, nullable=False),
+    sa.Column("dropped_at", UtcTime),
+)
+evaluations = sa.Table(
+    "evaluations",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("at", UtcTime, nullable=False, index=True),
+    sa.Column("model", sa.String(255), nullable=False),
+    sa.Column("suites", Json, nullable=False),  # counts by suite, see `exams.SuiteCount`
+    sa.Column("p50_ms", sa.Float),
+    sa.Column("p95_ms", sa.Float),
+)
 audit = sa.Table(
     "audit",
     metadata,
@@ -466,6 +509,7 @@ audit = sa.Table(
     sa.Column("evidence_hash", sa.String(64), nullable=False),
     sa.Column("previous_hash", sa.String(64), nullable=False),
     sa.Column("row_hash", sa.String(64), nullable=False),
+    sa.Index("ix_audit_item", "item", "seq", postgresql_ops={"item": "text_pattern_ops"}),
 )
 runs = sa.Table(
     "runs",

@@ -10,23 +10,27 @@ import sqlalchemy as sa
 
 from learning.adapters import schema
 from learning.adapters.database import get_meta, set_meta
+from learning.adapters.store_alerts import AlertTables
 from learning.adapters.store_annotations import AnnotationTables
 from learning.adapters.store_audit import AuditTables
 from learning.adapters.store_erasure import ErasureStore
+from learning.adapters.store_evaluation import EvaluationTables
 from learning.adapters.store_experiments import ExperimentTables
 from learning.adapters.store_gaps import GapTables
 from learning.adapters.store_jobs import JobTables
 from learning.adapters.store_metrics import MetricTables
 from learning.adapters.store_models import ModelTables
+from learning.adapters.store_numbers import NumberTables
+from learning.adapters.store_pruning import SPENT, PruneTables
 from learning.adapters.store_pulls import PullTables
 from learning.adapters.store_regroup import RegroupTables
 from learning.adapters.store_releases import ReleaseTables
 from learning.adapters.store_rollout import RolloutTables
+from learning.adapters.store_schedule import ScheduleTables
 from learning.adapters.store_settings import SettingTables
 from learning.adapters.store_trends import TrendTables
 
 HELD = "held:"  # begins the key of a job that somebody is at
-SPENT = "drafter_tokens:"  # begins the key of a day's tokens
 
 
 class Store(
@@ -38,8 +42,13 @@ class Store(
     ExperimentTables,
     PullTables,
     ModelTables,
+    EvaluationTables,
     MetricTables,
+    NumberTables,
+    AlertTables,
     JobTables,
+    ScheduleTables,
+    PruneTables,
     AuditTables,
     SettingTables,
     AnnotationTables,

@@ -66,14 +66,7 @@ class BrowsingTables(ConversationTables):
             if query is None:
                 return []
             bounds = () if beyond is None else (query.place > beyond if newer else query.place < beyond,)
-            order = query.place if newer else query.place.desc()
-            found = (
-                sa.select(schema.conversations)
-                .select_from(query.source)
-                .where(*query.where, *bounds)
-                .order_by(order)
-                .limit(limit)
-            )
+            found = _page(query, bounds, limit, newer, is_scattered=bool(wanted.gap))
             rows = connection.execute(found).all()
             return _to_items(connection, rows[::-1] if newer else rows)
 
@@ -159,20 +152,26 @@ class BrowsingTables(ConversationTables):
     ) -> _Query | None:
         """Return the query for a filter, None where nothing can fit; `with_rows` if conversations are selected."""
         entries = None if wanted.release is None else _answering_entries(connection, wanted.release)
-        search = search_of(wanted, frustrated_from, entries)
+        is_looked_at = self._database.is_sqlite and bool(wanted.person or wanted.gap)
+        search = search_of(wanted, frustrated_from, entries, with_steps=not is_looked_at)
         if search.is_hopeless:
             return None
         talks = schema.conversations
         source: Any
         place: Any
         where = _row_conditions(wanted, frustrated_from)
-        if search.is_empty:
-            source, place = talks, talks.c.place
-        elif self._database.is_sqlite and (wanted.person or wanted.gap):
+        if is_looked_at:
             # Few conversations fit already: looking at each is quicker than walking the index.
-            place = talks.c.place
-            source = talks.join(schema.conversation_texts, schema.conversation_texts.c.place == place)
-            where += _looked_at(search)
+            source = talks
+            if wanted.gap and not wanted.person:
+                source = _members(wanted.gap)
+                where = _step_conditions(wanted, frustrated_from, source)
+            place = source.c.place
+            where += _looked_at(search, place)
+            if search.groups:
+                source = source.join(schema.conversation_texts, schema.conversation_texts.c.place == place)
+        elif search.is_empty:
+            source, place = talks, talks.c.place
         elif self._database.is_sqlite:
             index = sa.table("conversation_search", sa.column("rowid", sa.BigInteger))
             place = index.c.rowid
@@ -236,6 +235,22 @@ class BrowsingTables(ConversationTables):
         return saved
 
 
+def _page(query: _Query, bounds: Sequence[Any], limit: int, newer: bool, is_scattered: bool) -> Any:
+    """Return the query of one page.
+
+    What is scattered over the whole table is put into order by its places alone, which an index holds: then only the
+    rows of the page are read.
+    """
+    talks = schema.conversations
+    wanted = sa.select(query.place.label("place") if is_scattered else talks).select_from(query.source)
+    page = wanted.where(*query.where, *bounds).order_by(query.place if newer else query.place.desc()).limit(limit)
+    if not is_scattered:
+        return page
+    places = page.subquery()
+    found = sa.select(talks).where(talks.c.place.in_(sa.select(places.c.place)))
+    return found.order_by(talks.c.place if newer else talks.c.place.desc())
+
+
 def _answering_entries(connection: Connection, release: int) -> list[str]:
     """Return the entries that a release brought to more users than before."""
     table = schema.release_changes
@@ -243,9 +258,22 @@ def _answering_entries(connection: Connection, release: int) -> list[str]:
     return list(connection.execute(query.order_by(table.c.item_id)).scalars())
 
 
-def _row_conditions(wanted: Filter, frustrated_from: float) -> list[Any]:
-    """Return what the inverted index does not tell, or not exactly."""
-    talks, turns = schema.conversations, schema.failed_turns
+def _members(gap_id: str) -> Any:
+    """Return the conversations of a gap on SQLite, with what an index knows of them.
+
+    They are scattered over the whole table. By itself SQLite looks each up by its id and then reads its row: the id is
+    unique, which it takes for the better index.
+    """
+    found = sa.text(
+        "SELECT place, frustration, lowest_confidence FROM conversations INDEXED BY ix_conversations_of_gap"
+        " WHERE conversation_id IN (SELECT conversation_id FROM failed_turns WHERE gap_id = :gap_id)"
+    )
+    columns = (schema.conversations.c[name] for name in ("place", "frustration", "lowest_confidence"))
+    return found.bindparams(gap_id=gap_id).columns(*columns).subquery("members")
+
+
+def _step_conditions(wanted: Filter, frustrated_from: float, talks: Any) -> list[Any]:
+    """Return the conditions that the inverted index knows in steps only; `talks` has the columns."""
     found: list[Any] = []
     if wanted.min_conf is not None:
         found.append(talks.c.lowest_confidence >= wanted.min_conf)
@@ -253,6 +281,13 @@ def _row_conditions(wanted: Filter, frustrated_from: float) -> list[Any]:
         found.append(talks.c.lowest_confidence <= wanted.max_conf)
     if wanted.mood:
         found.append(talks.c.frustration >= frustrated_from)
+    return found
+
+
+def _row_conditions(wanted: Filter, frustrated_from: float) -> list[Any]:
+    """Return what the inverted index does not tell, or not exactly."""
+    talks, turns = schema.conversations, schema.failed_turns
+    found = _step_conditions(wanted, frustrated_from, talks)
     if wanted.person:
         found.append(talks.c.sender == wanted.person)
     if wanted.gap:
@@ -265,7 +300,7 @@ def _matches(asked: str) -> Any:
     return sa.text("conversation_search MATCH :asked").bindparams(asked=asked)
 
 
-def _looked_at(search: Search) -> list[Any]:
+def _looked_at(search: Search, place: Any) -> list[Any]:
     """Return the conditions of a search on single conversations of SQLite: facets as they stand in their row."""
     facets = " " + schema.conversation_texts.c.facets + " "
     found: list[Any] = [
@@ -275,7 +310,7 @@ def _looked_at(search: Search) -> list[Any]:
     if search.terms or search.without:
         index = sa.table("conversation_search", sa.column("rowid", sa.BigInteger))
         asked = as_fts5(replace(search, groups=()))
-        found.append(schema.conversations.c.place.in_(sa.select(index.c.rowid).where(_matches(asked))))
+        found.append(place.in_(sa.select(index.c.rowid).where(_matches(asked))))
     return found
 
 

@@ -14,6 +14,7 @@ from learning.adapters.audit_log import append_row
 from learning.adapters.database import WATERMARK, Database, chunks, get_meta, set_meta, upsert
 from learning.adapters.derived_answers import sentences
 from learning.adapters.derived_texts import SUPERSEDED, WAITING, GapLeft, drop_texts, folded
+from learning.adapters.store_evaluation import delete_cases
 from learning.model import Erased, GapKind
 from learning.texts import words_of
 
@@ -23,7 +24,7 @@ OF_CONVERSATIONS = (schema.service_calls, schema.conversation_texts, schema.tags
 PERSONAL = (
     *(schema.conversations, schema.failed_turns, schema.signals, schema.ratings, schema.good_turns),
     *(schema.agent_answers, schema.exposures, schema.vectors, *OF_CONVERSATIONS),
-    *(schema.gaps, schema.proposals, schema.decisions, schema.entries),
+    *(schema.gaps, schema.proposals, schema.decisions, schema.entries, schema.regression_cases),
 )
 Describe = Callable[[Sequence[str]], str]  # messages of a gap -> its name
 
@@ -107,6 +108,7 @@ def _erase(
     agents = schema.agent_answers
     told = sentences(connection.execute(sa.select(agents.c.text).where(agents.c.sender == sender)).scalars())
     rows = _delete_rows(connection, sender)
+    rows["regression_cases"] = delete_cases(connection, sender, texts)
     gaps = [_left_of(connection, gap_id, group, describe) for gap_id, group in sorted(spoken.items()) if gap_id]
     gaps += _left_behind(connection, texts, set(spoken), describe) if texts else []
     derived = drop_texts(connection, texts, told, {gap.gap_id: gap for gap in gaps}, who, at)
