@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON_BIN := .venv/bin/python
 
-.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy bench-overlay bench-experiments bench-chat
+.PHONY: help install run demo train test check format clean bench-nlu bench-entities bench-gaps bench-mining bench-privacy bench-loop bench-autonomy bench-overlay bench-experiments bench-chat bench-hub bench-gate bench-watching bench-alerts
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -62,6 +62,15 @@ bench-overlay: install  ## what the live overlay adds to a message, up to 100,00
 
 bench-chat: install  ## 50 customers at once: the web chat of the whole stack against plain Rasa
 	@$(PYTHON_BIN) -m benchmarks.chat $(ARGS)
+
+bench-gate: install  ## how often the gate blocks an equal model, and finds a lost intent
+	@$(PYTHON_BIN) -m benchmarks.gate $(ARGS)
+
+bench-watching: install  ## how soon a worse model goes back by itself, and how often a good one does
+	@$(PYTHON_BIN) -m benchmarks.watching $(ARGS)
+
+bench-alerts: install  ## alerts a month while nothing changes, and days until a change is found
+	@$(PYTHON_BIN) -m benchmarks.alerts $(ARGS)
 
 format: install  ## format the code
 	@$(PYTHON_BIN) -m ruff check --fix .

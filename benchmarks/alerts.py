@@ -28,7 +28,7 @@ from learning.alerts import LONGEST_SPOILED
 from learning.drift import Drift, measure
 from learning.settings import AlertSettings
 
-COMMAND = "python -m benchmarks.alerts"
+COMMAND = "make bench-alerts"
 SEED = 20240301
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)  # a Monday
 SETTINGS, LEAST_CHECKED = AlertSettings(), 30

@@ -22,7 +22,7 @@ from learning.paired import Paired, real_losses
 from learning.settings import GateSettings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMAND = "python -m benchmarks.gate"
+COMMAND = "make bench-gate"
 ACCURACY, SPREAD = 0.87, 8.0  # of intents: mean, and how much they are alike
 CHURN = 0.05  # of messages that move by chance beside the loss that is looked for
 SEED = 1

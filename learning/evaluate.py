@@ -68,10 +68,14 @@ def compare(champion: Evaluation, challenger: Evaluation, max_drop: float) -> Co
         reason = f"{moved}: the new model loses {100 * drop:.2f} points, more than {100 * max_drop:.2f} allowed"
         return Comparison(champion, challenger, gained, lost, False, reason)
     verdict = "which chance explains" if chance >= SIGNIFICANT else "more than chance explains"
-    reason = f"{moved}: {len(lost)} messages lost, {len(gained)} gained, {verdict} (p = {chance:.2f})"
+    reason = f"{moved}: {_messages(len(lost))} lost, {len(gained)} gained, {verdict} (p = {chance:.2f})"
     return Comparison(champion, challenger, gained, lost, chance >= SIGNIFICANT, reason)
 
 
 def understood(predictions: Sequence[Prediction], label: str) -> float:
     """Return the share of predictions that carry `label`, 0..1."""
     return sum(prediction.label == label for prediction in predictions) / len(predictions) if predictions else 0.0
+
+
+def _messages(count: int) -> str:
+    return f"{count} message{'' if count == 1 else 's'}"
