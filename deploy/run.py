@@ -46,8 +46,9 @@ Evergreen is up.
   shop      {stack.shop_url}/openapi.json
   bot       {stack.bot_url}/webhooks/rest/webhook  (REST channel)
   logs      {stack.state / "log"}
-Rasa's HTTP API wants the token in EVERGREEN_BOT_TOKEN; for `python -m learning retrain` in another terminal:
+Rasa's HTTP API wants the token in EVERGREEN_BOT_TOKEN; for `python -m learning ...` in another terminal:
   export EVERGREEN_BOT_TOKEN={stack.token} EVERGREEN_BOT_URL={stack.bot_url}
+  export EVERGREEN_ACTIONS_URL={stack.actions_url} EVERGREEN_HUB_URL={stack.hub_url}
 Ctrl-C stops everything."""
 
 

@@ -85,6 +85,11 @@ class Stack:
         return f"http://{HOST}:{self.ports.shop}"
 
     @property
+    def actions_url(self) -> str:
+        """Address that the bot calls its actions at."""
+        return f"http://{HOST}:{self.ports.actions}/webhook"
+
+    @property
     def bot_url(self) -> str:
         """Address of the Rasa server."""
         return f"http://{HOST}:{self.ports.bot}"
@@ -106,7 +111,7 @@ class Stack:
             "EVERGREEN_BOT_URL": self.bot_url,
             "EVERGREEN_BOT_TOKEN": self.token,
             "EVERGREEN_DESK_URL": self.desk_url,
-            "EVERGREEN_ACTIONS_URL": f"http://{HOST}:{self.ports.actions}/webhook",
+            "EVERGREEN_ACTIONS_URL": self.actions_url,
             "EVERGREEN_HUB_URL": self.environ.get("EVERGREEN_HUB_URL", self.hub_url),
             "EVERGREEN_DESK_TOKEN": self.desk_token,
             "EVERGREEN_HUB_DEMO_PASSWORD": self.demo_password,

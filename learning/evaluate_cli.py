@@ -25,8 +25,9 @@ from learning.evaluation import (
     compare_models,
     evaluate_model,
     evaluate_running,
+    told_row,
 )
-from learning.exams import CASE, RegressionCase, Suite
+from learning.exams import CASE, RegressionCase
 from learning.gate_rules import NAMES, Rule
 from learning.model import LIVE
 from learning.names import check_name
@@ -99,15 +100,9 @@ def history(
     if not rows:
         console.out.print("No model was evaluated yet. `python -m learning evaluate` does it.")
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in ("when (UTC)", "model", *(SUITE_WORDS[suite.value] for suite in Suite), "p95"):
-        table.add_column(heading, no_wrap=True)
     for row in rows:
-        found = [row.suite(suite.value) for suite in Suite]
-        shares = [f"{one.passed} of {one.total}" if one and one.total else "" for one in found]
-        p95 = f"{row.p95_ms:.1f} ms" if row.p95_ms is not None else ""
-        table.add_row(f"{row.at:%Y-%m-%d %H:%M}", line(row.model.removesuffix(".tar.gz")), *shares, p95)
-    console.out.print(table)
+        p95 = f"; p95 {row.p95_ms:.1f} ms" if row.p95_ms is not None else ""
+        console.out.print(f"{row.at:%Y-%m-%d %H:%M} UTC  {line(told_row(row))}{p95}")
 
 
 @regression_cli.command("list")

@@ -22,7 +22,9 @@ RUNNING_UNKNOWN = "Which model runs is not known yet: a worker looks before each
 RUNNING_SINCE = "Live since {at}."
 ACCURACY = "Understands {after} of {total} held-out messages ({share} %)."
 NO_CARD = "It was not made here, or by an earlier version: nothing more is known of it."
-WAITING_ENTRIES = "{entries} answered by the overlay wait for the next training."
+WAITING_ENTRIES = (
+    "Answered by the overlay: {entries}. A training teaches them, and takes over those with enough examples."
+)
 SCHEDULED = "By itself it trains at {cron} (cron, UTC)."
 
 # Starting
