@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import sqlite3
@@ -31,6 +32,7 @@ import sqlalchemy as sa
 
 from components import slack_inbox
 from hub.settings import load_hub_settings
+from learning.adapters import schema
 from learning.adapters.endpoints import tracker_url
 from learning.adapters.project import LEARNED_FOLDER, Project
 from learning.adapters.store import Store
@@ -39,11 +41,17 @@ from learning.settings import Settings, load_settings
 from shop.database import DEFAULT_URL as SHOP_URL
 
 PREFIX, ENDING = "evergreen-", ".tar.gz"
+NAME = re.compile(rf"{re.escape(PREFIX)}\d{{8}}-\d{{6}}{re.escape(ENDING)}")
 MANIFEST = "manifest.json"
 FORMAT = 1
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DUMP_SECONDS = 3600
 BLOCK = 1 << 20
+TRIGGERED = sa.text(
+    "SELECT DISTINCT quote_ident(proname) FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid"
+    " JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal AND relname = ANY(:tables)"
+    " AND relnamespace = current_schema()::regnamespace"
+)
 
 
 class BackupError(EvergreenError):
@@ -117,18 +125,16 @@ def create(root: Path, folder: Path, environ: Mapping[str, str], now: datetime) 
     target = folder / f"{PREFIX}{now:%Y%m%d-%H%M%S}{ENDING}"
     if target.exists():
         raise BackupError("exists already", str(target), "wait a second")
-    part = target.with_name(target.name + ".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=folder) as scratch:
+            part = Path(scratch) / target.name  # of its own: another backup may be made in the same second
             items = list(_collect(settings, environ, Path(scratch)))
             manifest = Manifest(now.isoformat(), Project(settings).commit(), tuple(item for item, _ in items))
             _pack(part, manifest, items)
-        part.replace(target)
+            part.replace(target)
     except OSError as error:
         raise BackupError(f"cannot be written ({error.strerror})", str(target), "look at the disk") from error
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 
@@ -167,7 +173,7 @@ def restore(archive: Path, root: Path, environ: Mapping[str, str], now: datetime
     manifest = check(archive)
     _check_stopped(settings)
     targets = {one.name: one for one in _targets(settings, environ, manifest)}
-    former = create(root, archive.parent, environ, now) if databases(settings, environ) else None
+    former = create(root, archive.parent, environ, now) if _holds_anything(settings, environ) else None
     with _opened(archive) as tar, tempfile.TemporaryDirectory(prefix=".restore-", dir=archive.parent) as scratch:
         for item in manifest.items:
             copy = Path(scratch) / hashlib.sha256(item.name.encode()).hexdigest()
@@ -183,9 +189,17 @@ def restore(archive: Path, root: Path, environ: Mapping[str, str], now: datetime
     return Restored(tuple(item.name for item in manifest.items), former, problems)
 
 
+def _holds_anything(settings: Settings, environ: Mapping[str, str]) -> bool:
+    files = (
+        path for folder in (settings.path(settings.project.models), _learned(settings)) for path in folder.rglob("*")
+    )
+    return bool(databases(settings, environ)) or any(path.is_file() for path in files)
+
+
 def prune(folder: Path, keep: int) -> list[Path]:
     """Delete all but the newest `keep` backups of a folder; return those that went."""
-    made = sorted(folder.glob(f"{PREFIX}*{ENDING}"))
+    # By its whole name: somebody else's `evergreen-before-the-move.tar.gz` is neither counted nor deleted.
+    made = sorted(path for path in folder.glob(f"{PREFIX}*{ENDING}") if NAME.fullmatch(path.name))
     gone = made[: max(0, len(made) - keep)]
     for path in gone:
         path.unlink()
@@ -205,7 +219,8 @@ def _collect(settings: Settings, environ: Mapping[str, str], scratch: Path) -> I
     models = sorted(settings.path(settings.project.models).glob("*.tar.gz"), key=lambda path: path.stat().st_ctime_ns)
     for path in (*models, *sorted(_learned(settings).rglob("*"))):
         if path.is_file() and not path.is_symlink():
-            yield _item(path.resolve().relative_to(settings.root.resolve()).as_posix(), "file", path), path
+            # Not resolved: a folder may be a link to another disk.
+            yield _item(Path(os.path.relpath(path.absolute(), settings.root.absolute())).as_posix(), "file", path), path
 
 
 def _copy_sqlite(database: Database, copy: Path) -> None:
@@ -227,8 +242,11 @@ def _dump(database: Database, copy: Path) -> None:
     _run_postgresql(database, ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={copy}"])
 
 
-def _run_postgresql(database: Database, command: Sequence[str]) -> None:
-    """Run one of PostgreSQL's tools; the password goes by the environment, where no list of processes shows it."""
+def _run_postgresql(database: Database, command: Sequence[str]) -> str:
+    """Run one of PostgreSQL's tools, return what it prints.
+
+    The password goes by the environment, where no list of processes shows it.
+    """
     url = sa.engine.make_url(database.url)
     given = {"PGHOST": url.host, "PGPORT": url.port, "PGUSER": url.username, "PGPASSWORD": url.password}
     environment = {**os.environ, **{name: str(value) for name, value in given.items() if value}}
@@ -248,6 +266,7 @@ def _run_postgresql(database: Database, command: Sequence[str]) -> None:
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         raise BackupError(f"{command[0]} failed ({lines[-1] if lines else done.returncode})", item, "see its message")
+    return done.stdout.decode("utf-8", "replace")
 
 
 def _item(name: str, kind: str, path: Path) -> Item:
@@ -358,6 +377,7 @@ def _put_file(copy: Path, settings: Settings, item: Item) -> None:
 
 def _put_database(copy: Path, target: Database) -> None:
     if target.kind == POSTGRESQL:
+        _drop_newer(copy, target)
         _run_postgresql(
             target,
             ["pg_restore", "--clean", "--if-exists", "--no-owner", "--single-transaction", str(copy)],
@@ -370,6 +390,36 @@ def _put_database(copy: Path, target: Database) -> None:
     for ending in ("-wal", "-shm"):  # of the file that goes: they would be played into the new one
         target.path.with_name(target.path.name + ending).unlink(missing_ok=True)
     part.replace(target.path)
+
+
+def _drop_newer(copy: Path, target: Database) -> None:
+    """Drop tables of the loop, and functions of their triggers, that a dump of an earlier version lacks.
+
+    Bringing the database up to date makes them anew, and would fail where they are.
+    """
+    # "218; 1259 16401 TABLE public jobs postgres"; what a table holds is listed as TABLE DATA.
+    listed = [line.split() for line in _run_postgresql(target, ["pg_restore", "--list", str(copy)]).splitlines()]
+    dumped = {one[5] for one in listed if len(one) > 5 and one[3] in ("TABLE", "FUNCTION") and one[4] != "DATA"}
+    if not dumped & set(schema.metadata.tables):
+        return
+    engine = sa.create_engine(target.url, future=True)
+    try:
+        with engine.begin() as connection:
+            triggered = [
+                f"{name}()" for name in connection.execute(TRIGGERED, {"tables": [*schema.metadata.tables]}).scalars()
+            ]
+            newer = set(sa.inspect(connection).get_table_names()) & set(schema.metadata.tables) - dumped
+            for name in sorted(newer):
+                connection.execute(sa.schema.DropTable(schema.metadata.tables[name]))
+            for name in triggered:
+                if name not in dumped:
+                    connection.exec_driver_sql(f"DROP FUNCTION {name} CASCADE")
+    except sa.exc.SQLAlchemyError as error:
+        raise BackupError(
+            "cannot be cleared", f"database {target.name}", "stop what uses it, and begin anew"
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def _forget_learned(settings: Settings, manifest: Manifest) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from learning import console, pipeline
 from learning.adapters.attach_branch import BRANCH, as_patch, commit_steps, is_in_git, write_files
 from learning.attach_findings import Finding, Level
 from learning.attach_plan import FileChange, Plan, Step, make_plan
-from learning.attach_survey import SKIPPED, find_project, survey
+from learning.attach_survey import LARGEST, SKIPPED, Survey, find_project, survey
 from learning.bootstrap import App, build, build_preview, tracker_seen
 from learning.errors import EvergreenError
 from learning.model import MiningReport
@@ -130,7 +132,14 @@ def _mine(app: App, say: Any) -> FirstLook:
 def _not_copied(folder: str, names: list[str]) -> set[str]:
     """Return what a preview does not need: models, environments, databases, and whatever is hidden."""
     skipped = {name for name in names if name in SKIPPED or name.startswith(".") or name.endswith((".db", ".gz"))}
-    return skipped | {name for name in names if (Path(folder) / name).is_symlink()}
+    return skipped | {name for name in names if not _is_copied(Path(folder) / name)}
+
+
+def _is_copied(path: Path) -> bool:
+    """Whether it is a folder or a file that can be read: a pipe would be waited for, a huge one says nothing here."""
+    if path.is_symlink() or not os.access(path, os.R_OK):
+        return False
+    return path.is_dir() or (path.is_file() and path.stat().st_size <= LARGEST)
 
 
 # --- what is printed ------------------------------------------------------------------------------
@@ -201,10 +210,20 @@ def _next_steps(plan: Plan, done: str) -> list[str]:
     return [
         *merge.get(done, []),
         f"export PYTHONPATH={CODE}    # where Rasa finds the components; see docs/attach.md",
-        "rasa train",
+        " ".join(["rasa train", *_train_options(plan.project)]),
         f"rasa run --enable-api --endpoints {endpoints}",
         "python -m learning mine && python -m learning review list",
     ]
+
+
+def _train_options(project: Survey) -> list[str]:
+    """Return what `rasa train` must be told, since it stands elsewhere than Rasa looks for it."""
+    usual = {
+        "config": ("config.yml", project.config),
+        "domain": ("domain.yml", project.domain),
+        "data": ("data", project.data),
+    }
+    return [f"--{option} {shlex.quote(found)}" for option, (expected, found) in usual.items() if found != expected]
 
 
 def _plain(plan: Plan, done: str, commits: Sequence[str], look: FirstLook | None, holdout: bool) -> dict[str, Any]:

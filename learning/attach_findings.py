@@ -121,9 +121,10 @@ def _conversations(project: Survey, store: StoreSeen) -> Iterator[Finding]:
     elif "/" in project.endpoints:
         yield Finding(Level.FOUND, f"endpoints in {project.endpoints}", f"`rasa run --endpoints {project.endpoints}`")
     if project.nlg and not project.nlg.startswith("components.learned_responses"):
+        source = project.nlg.split("@")[-1]  # an address may begin with a password
         yield Finding(
             Level.BLOCKED,
-            f"responses come from {project.nlg} (nlg): it would have to tell learned answers, and does not know them",
+            f"responses come from {source} (nlg): it would have to tell learned answers, and does not know them",
             "take `nlg` out of the endpoints, and put its answers into the domain",
         )
 

@@ -12,7 +12,7 @@ from learning.attach_names import Roles, find_roles
 from learning.attach_seed import language_of, seed_file
 from learning.attach_settings import settings_file
 from learning.attach_survey import Survey
-from learning.attach_yaml import with_block, with_items
+from learning.attach_yaml import load, with_block, with_items
 from learning.errors import ProjectError
 from learning.model import LEARNED_INTENT
 
@@ -57,7 +57,7 @@ NLG_BLOCK = f"""\
 nlg:
   type: {NLG}
 """
-EXTEND = (
+EXTEND = (  # at the end: `from __future__` must come first
     "# Lets `components` of two projects live side by side: this one's modules are found first.\n"
     '__path__ = __import__("pkgutil").extend_path(__path__, __name__)\n'
 )
@@ -111,6 +111,7 @@ def make_plan(project: Survey, store: StoreSeen) -> Plan:
     roles = find_roles(project)
     findings = list(judge(project, store, roles, attached=(project.root / SETTINGS).is_file()))
     changes: list[FileChange] = []
+    findings += _links(project)
     if not any(finding.level is Level.BLOCKED for finding in findings):
         try:
             changes = [*_changes(project, store, roles)]
@@ -136,7 +137,8 @@ def _changes(project: Survey, store: StoreSeen, roles: Roles) -> Iterator[FileCh
     if "components" in project.modules:
         yield from _shared_package(project)
     # SQLite makes no folders, and Rasa would wait for one for ever.
-    yield from _new(project, "var/.gitignore", "*\n!.gitignore\n", "a place for databases")
+    if not (project.root / "var").is_symlink():
+        yield from _new(project, "var/.gitignore", "*\n!.gitignore\n", "a place for databases")
     holdout, changes = _holdout(project)
     yield from _new(project, SETTINGS, settings_file(project, roles, holdout), "the loop's settings")
     yield from changes
@@ -182,19 +184,46 @@ def _domain(project: Survey) -> Iterator[FileChange]:
 
 
 def _endpoints(project: Survey, store: StoreSeen) -> str:
-    text = project.texts.get(project.endpoints, "")
-    if not store.kind and not store.is_named:
-        text = with_block(text, STORE_BLOCK)
-    return text if project.nlg else with_block(text, NLG_BLOCK)
+    text, where = project.texts.get(project.endpoints, ""), str(project.root / (project.endpoints or "endpoints.yml"))
+    present = load(text, where)
+    blocks = {} if store.kind or store.is_named else {"tracker_store": STORE_BLOCK}
+    blocks |= {} if project.nlg else {"nlg": NLG_BLOCK}
+    for key, block in blocks.items():
+        text = with_block(text, block)
+        try:
+            is_added = key not in present and load(text, where) == {**present, **load(block, where)}
+        except ProjectError:
+            is_added = False
+        if not is_added:
+            raise ProjectError(f"cannot be given a `{key}` at its end", where, f"take out an empty `{key}`, or `...`")
+        present = load(text, where)
+    return text
 
 
 def _shared_package(project: Survey) -> Iterator[FileChange]:
     name = "components/__init__.py"
     path = project.root / name
-    text = path.read_text("utf-8") if path.is_file() else ""
-    if "extend_path" not in text:
-        before = text if path.is_file() else None
-        yield FileChange(name, before, EXTEND + text, "the project has a package `components` of its own")
+    try:
+        before = path.read_bytes().decode("utf-8") if path.is_file() else None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProjectError("cannot be read as UTF-8", str(path), "save it as UTF-8 text") from error
+    if "extend_path" not in (before or ""):
+        block = EXTEND.replace("\n", "\r\n") if "\r\n" in (before or "") else EXTEND
+        yield FileChange(name, before, with_block(before or "", block), "the project has a package `components`")
+
+
+def _links(project: Survey) -> Iterator[Finding]:
+    """Yield what would be written somewhere else: git keeps no file behind a link, and others may read it, too."""
+    data = f"{project.data}/{LEARNED}"
+    places = (project.config, project.domain, project.endpoints, SETTINGS, data, "components/__init__.py", HOLDOUT)
+    for place in places if project.data else ():
+        for path in (project.root / place, *(project.root / place).parents):
+            if path == project.root:
+                break
+            if path.is_symlink():
+                name = path.relative_to(project.root).as_posix()
+                yield Finding(Level.BLOCKED, f"{name} is a link: what it leads to is not changed", "put a copy there")
+                break
 
 
 def _holdout(project: Survey) -> tuple[str, list[FileChange]]:

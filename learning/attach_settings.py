@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import yaml
+
 from learning.attach_names import Roles
 from learning.attach_survey import Survey
 
@@ -14,13 +16,13 @@ def settings_file(project: Survey, roles: Roles, holdout: str) -> str:
 # Settings of the learning loop. What does not stand here has its default; docs/settings.md of Evergreen has them all.
 
 project:
-  domain: {project.domain}
-  config: {project.config}
-  data: {project.data}
-  endpoints: {project.endpoints or "endpoints.yml"}
+  domain: {_written(project.domain)}
+  config: {_written(project.config)}
+  data: {_written(project.data)}
+  endpoints: {_written(project.endpoints or "endpoints.yml")}
   models: models
-  holdout: {holdout}  # labelled messages that are never trained on; the retraining gate reads them
-  knowledge: {project.data}/knowledge  # articles (Markdown) that answers are drafted from; may be missing
+  holdout: {_written(holdout)}  # labelled messages that are never trained on; the retraining gate reads them
+  knowledge: {_written(f"{project.data}/knowledge")}  # articles (Markdown) for drafting answers; may be missing
 
 store:
   url: sqlite:///var/learning.db  # or postgresql://user@host/name
@@ -37,4 +39,9 @@ conversations:  # found by their names and by what follows them: correct what is
 
 
 def _listed(names: Sequence[str]) -> str:
-    return f"[{', '.join(names)}]"
+    return f"[{', '.join(map(_written, names))}]"
+
+
+def _written(text: str) -> str:
+    """Return a text as YAML that says nothing else: an intent may be called `yes`, and a folder `bot #2`."""
+    return yaml.safe_dump([text], default_flow_style=True, allow_unicode=True, width=10_000).strip()[1:-1]

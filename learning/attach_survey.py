@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -238,7 +239,7 @@ class _Reader:
         names = [self._name(file) for file in self._files if file.suffix in YAML]
         if (self._root / folder).is_file():
             return [folder]
-        return sorted(name for name in names if name.startswith(f"{folder}/"))
+        return sorted(name for name in names if folder == "." or name.startswith(f"{folder}/"))
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self._root).as_posix()
@@ -279,9 +280,10 @@ def _data_of(root: Path, reader: _Reader) -> str:
     """Return the folder with the training data: `data`, or where else intents have examples; empty without any."""
     if (root / "data").is_dir():
         return "data"
-    files = {example.file for example in reader.training(".").examples} if root.is_dir() else set()
-    folders = {name.rsplit("/", 1)[0] for name in files if "/" in name and not name.startswith("tests/")}
-    return min(folders, key=len, default="")
+    files = [example.file for example in reader.training(".").examples]
+    reader.unreadable.clear()  # what lies elsewhere is no training data
+    folders = Counter(name.split("/")[0] for name in files if "/" in name and not name.startswith("tests/"))
+    return min(folders, key=lambda name: (-folders[name], name), default="")
 
 
 def _named(value: Any) -> tuple[Mapping[str, Any], ...] | None:

@@ -12,8 +12,19 @@ import yaml
 
 from learning.errors import ProjectError
 
+MOST_VALUES = 5_000_000  # of a file, each as often as aliases name it: a few lines can stand for billions
+BOOL = "tag:yaml.org,2002:bool"
+
+
 # libyaml's, where PyYAML was built with it, is ten times as fast.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+class LOADER(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads as Rasa does, to which `yes`, `no`, `on` and `off` are names, and no truth values."""
+
+
+LOADER.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != BOOL or first in "tTfF"]
+    for first, resolvers in LOADER.yaml_implicit_resolvers.items()
+}
 
 
 def load(text: str, where: str) -> dict[str, Any]:
@@ -25,8 +36,12 @@ def load(text: str, where: str) -> dict[str, Any]:
     """
     try:
         content = yaml.load(text, Loader=LOADER)
-    except yaml.YAMLError as error:
-        raise ProjectError(f"is not valid YAML ({str(error).splitlines()[0]})", where, "correct it") from error
+        size = _size(content, {})
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date or a number may be one only by its looks
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ProjectError(f"is not valid YAML ({reason})", where, "correct it") from error
+    if size > MOST_VALUES:
+        raise ProjectError(f"stands for over {MOST_VALUES} values", where, "write out what its aliases mean")
     if content is not None and not isinstance(content, dict):
         raise ProjectError("holds no mapping", where, "write `key: value` lines")
     return content or {}
@@ -141,6 +156,16 @@ def _last_line(node: yaml.Node) -> int:
     if isinstance(node, yaml.ScalarNode) and node.value == "":
         return int(node.start_mark.line if node.start_mark.column else node.start_mark.line - 1)
     return int(end.line - 1 if end.column == 0 and end.line > node.start_mark.line else end.line)
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """Return how many values there are in one, each as often as it is named; `RecursionError` if it holds itself."""
+    if not isinstance(value, (dict, list)):
+        return 1
+    if id(value) not in known:
+        held = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(one, known) for one in held)
+    return known[id(value)]
 
 
 def _value(text: str, key: str) -> Any:

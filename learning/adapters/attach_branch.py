@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -55,14 +57,23 @@ def is_in_git(root: Path) -> bool:
 def _commit(repository: git.Repo, root: Path, steps: Sequence[tuple[str, Texts]]) -> list[str]:
     if not repository.head.is_valid():
         raise ProjectError("has no commit yet", str(root), "commit the project once")
+    if repository.git.for_each_ref("--format=%(worktreepath)", f"refs/heads/{BRANCH}"):
+        raise ProjectError(
+            "is checked out, and its files would change under you", f"branch {BRANCH}", "switch to another"
+        )
     head = repository.head.commit
     folder = folder_in(repository, root.resolve(), ".")
+    unix = set()  # files that git gives other line breaks in the work tree than it keeps
     for path, (before, _) in _first_texts(steps).items():
-        if _text_in(repository, head, path if folder == "." else f"{folder}/{path}") != before:
-            raise ProjectError("has changes that are not committed", str(root / path), "commit it, then attach again")
+        kept = _text_in(repository, head, path if folder == "." else f"{folder}/{path}")
+        if kept is not None and before is not None and kept != before and kept == before.replace("\r\n", "\n"):
+            unix.add(path)
+        elif kept != before:
+            raise _not_committed(repository, root / path)
     tip, commits = head.hexsha, []
     for message, texts in steps:
-        made = commit_files(repository, tip, folder, {path: after for path, (_, after) in texts.items()}, message)
+        files = {path: after.replace("\r\n", "\n") if path in unix else after for path, (_, after) in texts.items()}
+        made = commit_files(repository, tip, folder, files, message)
         if made is not None:
             tip = made
             commits.append(made)
@@ -94,12 +105,24 @@ def write_files(root: Path, steps: Sequence[tuple[str, Texts]]) -> None:
     for _, texts in steps:
         for path, (_, after) in texts.items():
             try:
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_bytes(after.encode("utf-8"))
+                _put(root / path, after.encode("utf-8"))
             except OSError as error:
                 raise ProjectError(
                     f"cannot be written ({error.strerror})", str(root / path), "check the rights, then attach again"
                 ) from error
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all: a full disk must not leave half of what somebody wrote."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(content)
+        if path.exists():
+            shutil.copymode(path, part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def as_patch(root: Path, steps: Sequence[tuple[str, Texts]]) -> str:
@@ -115,8 +138,8 @@ def as_patch(root: Path, steps: Sequence[tuple[str, Texts]]) -> str:
         if before is None:
             parts.append("new file mode 100644\n")
         lines = difflib.unified_diff(
-            (before or "").splitlines(keepends=True),
-            last[path].splitlines(keepends=True),
+            _lines(before or ""),
+            _lines(last[path]),
             "/dev/null" if before is None else f"a/{name}",
             f"b/{name}",
         )
@@ -131,6 +154,17 @@ def _first_texts(steps: Sequence[tuple[str, Texts]]) -> dict[str, tuple[str | No
         for path, both in texts.items():
             found.setdefault(path, both)
     return found
+
+
+def _lines(text: str) -> list[str]:
+    """Return lines as git counts them: what else breaks a line to Python is a part of one."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _not_committed(repository: git.Repo, path: Path) -> ProjectError:
+    if repository.ignored(str(path)):  # it may hold passwords, and nobody should be told to commit it
+        return ProjectError("is ignored by git, so that no branch can change it", str(path), "write it with --apply")
+    return ProjectError("has changes that are not committed", str(path), "commit it, then attach again")
 
 
 def _text_in(repository: git.Repo, commit: git.Commit, path: str) -> str | None:

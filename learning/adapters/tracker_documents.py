@@ -72,6 +72,8 @@ class DocumentTrackerEvents:
         """
         since = max(0.0, _seconds_of(after_id) - OVERLAP)
         position = min(after_id, _row_at(since, 0))
+        # A worker whose clock is ahead must not hide what the others write until then: it is read again instead.
+        latest = _row_at(self._now().timestamp(), 0)
         plan = self._plan(since, position, size)
         for last, senders in plan:
             rows: dict[str, list[Event]] = {}
@@ -86,7 +88,7 @@ class DocumentTrackerEvents:
             new_corrupt = tuple(sorted(row for row in corrupt if row > after_id))
             for row in new_corrupt:
                 logger.warning("tracker store: event %d is corrupt and is skipped", row)
-            yield EventBatch(max(last, after_id), fresh, new_corrupt, rows)
+            yield EventBatch(max(min(last, latest), after_id), fresh, new_corrupt, rows)
             position = last
 
     def tails(self, starts: Mapping[str, int], before_row: int, limit: int) -> dict[str, list[Event]]:

@@ -38,7 +38,7 @@ class SqlTrackerEraser:
                 waits = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_SECONDS}
                 self._engine = sa.create_engine(parsed, future=True, connect_args=waits)
                 return
-        except (ArgumentError, ImportError) as error:
+        except (ArgumentError, ImportError, ValueError) as error:
             raise TrackerStoreError(
                 "is no database that can be opened", "tracker store", "correct tracker_store in endpoints.yml"
             ) from error

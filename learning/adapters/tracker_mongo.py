@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from bson.errors import BSONError
 from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
@@ -70,7 +71,7 @@ class MongoDialogues:
     def _asking(self) -> Iterator[None]:
         try:
             yield
-        except PyMongoError as error:
+        except (PyMongoError, BSONError, UnicodeError) as error:
             reason = str(error).splitlines()[0][:200]
             raise TrackerStoreError(
                 f"cannot be asked ({reason})", self._item, "check that MongoDB is up and lets this user in"
@@ -103,6 +104,7 @@ def open_mongo(options: Mapping[str, Any]) -> MongoDialogues:
             serverSelectionTimeoutMS=CONNECT_MS,
             connectTimeoutMS=CONNECT_MS,
             socketTimeoutMS=READ_MS,
+            unicode_decode_error_handler="replace",  # one message that is no UTF-8 spoils itself only
         )
         dialogues = MongoDialogues(client[database][collection], item)
     except (InvalidURI, ConfigurationError, ValueError, TypeError, PyMongoError) as error:

@@ -97,9 +97,10 @@ class SqlTrackerEvents:
             self._is_sqlite = parsed.get_backend_name() == "sqlite"
             self._dialect = self._known(parsed.get_backend_name())
             self._engine = self._open(parsed)
-        except (ArgumentError, ImportError) as error:
+        except (ArgumentError, ImportError, ValueError) as error:
+            # SQLAlchemy repeats an address that it cannot read, with the password.
             raise TrackerStoreError(
-                f"is no database that can be opened ({_cause(error)})",
+                f"is no database that can be opened ({type(error).__name__})",
                 f"tracker store {self._item}",
                 "correct tracker_store in endpoints.yml",
             ) from error
@@ -309,7 +310,8 @@ def _keep_undecodable(connection: Any, _record: Any) -> None:
 
 
 def _without_password(url: str) -> str:
-    return re.sub(r"//([^:/@]+):[^@]*@", r"//\1:***@", url)
+    hidden = re.sub(r"//([^:/@]*):.*@", r"//\1:***@", url, flags=re.DOTALL)  # to the last @: a password may hold one
+    return re.sub(r"(?i)([?&][^=&]*(?:password|passwd|secret)[^=&]*=)[^&]*", r"\1***", hidden)
 
 
 def _cause(error: Exception) -> str:

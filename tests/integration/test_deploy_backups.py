@@ -6,6 +6,7 @@ import io
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -15,6 +16,7 @@ import tarfile
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ from hub.staff.accounts import Accounts
 from hub.staff.roles import Role
 from learning.adapters.store import Store
 from tests.integration.conftest import POSTGRES
-from tests.learning_builders import TrackerFile, make_project, talk
+from tests.learning_builders import TrackerFile, make_project, talk, upgrade_to
 
 AT = datetime(2026, 3, 1, 9, tzinfo=timezone.utc)
 LATER = AT + timedelta(hours=1)
@@ -278,3 +280,84 @@ def test_postgresql_is_dumped_and_put_back(
     assert [row.who for row in Store(postgres_database).audit_rows()] == ["ann"]
     with pytest.raises(BackupError, match="was postgresql and is sqlite here"):
         restore(archive, project, {**environ, "EVERGREEN_STORE_URL": f"sqlite:///{tmp_path}/x.db"}, LATER)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("revision", ["0005", "0009"])
+def test_a_backup_of_an_earlier_version_is_put_back_on_postgresql(
+    project: Path, tmp_path: Path, environ: dict[str, str], postgres_database: str, revision: str
+) -> None:
+    environ = {**environ, "EVERGREEN_STORE_URL": postgres_database}
+    engine = sa.create_engine(postgres_database, future=True)
+    with engine.connect() as connection:
+        upgrade_to(connection, revision)
+        connection.commit()
+        tables = set(sa.inspect(connection).get_table_names())
+    archive = create(project, tmp_path / "kept", environ, AT)
+    store = Store(postgres_database)  # brings it up to date
+    store.note(AT, "ann", "approve", "item-1", "pending", "approved")
+    store._database._engine.dispose()
+    with engine.connect() as connection:
+        assert tables < set(sa.inspect(connection).get_table_names())
+    engine.dispose()
+
+    restore(archive, project, environ, LATER)  # and opens it, which brings it up to date again
+
+    store = Store(postgres_database)
+    assert store.audit_rows() == []
+    store.note(AT, "bob", "approve", "item-2", "pending", "approved")
+    assert store.verify_audit() == []
+    store._database._engine.dispose()
+
+
+def test_a_folder_of_models_may_be_a_link(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    (project / "models").rename(tmp_path / "other-disk")
+    (project / "models").symlink_to(tmp_path / "other-disk")
+    archive = create(project, tmp_path / "kept", environ, AT)
+    (project / "models" / "a-newer.tar.gz").write_text("spoiled", "utf-8")
+
+    restore(archive, project, environ, LATER)
+
+    assert (tmp_path / "other-disk" / "a-newer.tar.gz").read_text("utf-8") == "content of models/a-newer.tar.gz"
+
+
+def test_two_backups_of_one_second_do_not_spoil_each_other(
+    project: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    ready = threading.Barrier(2)
+
+    def make(_: int) -> str:
+        ready.wait(10)
+        try:
+            return create(project, tmp_path / "kept", environ, AT).name
+        except BackupError as error:
+            return error.what
+
+    with ThreadPoolExecutor(2) as both:
+        ended = sorted(both.map(make, range(2)))
+
+    assert ended[-1] == "evergreen-20260301-090000.tar.gz"
+    assert ended[0] in (ended[-1], "exists already")
+    assert check(tmp_path / "kept" / ended[-1]).items
+    assert len(list((tmp_path / "kept").iterdir())) == 1
+
+
+def test_an_archive_that_somebody_named_is_not_pruned(tmp_path: Path) -> None:
+    names = ["evergreen-before-the-move.tar.gz", "evergreen-20260301-090000.tar.gz", "evergreen-20260302-090000.tar.gz"]
+    for name in names:
+        (tmp_path / name).touch()
+
+    assert [path.name for path in prune(tmp_path, 1)] == [names[1]]
+
+
+def test_learned_files_are_kept_even_where_there_is_no_database(
+    project: Path, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    archive = create(project, tmp_path / "kept", environ, AT)
+    shutil.rmtree(project / "var")
+    (project / "data" / "learned" / "later.yml").write_text("nlu: []", "utf-8")
+
+    former = restore(archive, project, environ, LATER).former
+
+    assert former is not None
+    assert "data/learned/later.yml" in [item.name for item in check(former).items]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -211,3 +213,90 @@ def test_a_patch_of_files_without_a_last_line_break_applies(tmp_path: Path) -> N
 
 def test_apply_and_diff_exclude_each_other(project: Path) -> None:
     assert "take --apply or --diff" in CliRunner().invoke(cli, ["attach", str(project), "--apply", "--diff"]).output
+
+
+def test_the_branch_that_is_checked_out_is_not_moved(project: Path) -> None:
+    with git.Repo(project.parent) as repository:
+        repository.git.checkout("-b", BRANCH)
+        with pytest.raises(ProjectError, match="is checked out"):
+            commit_steps(project, [("m", {"learning.yml": (None, "x\n")})])
+        assert not repository.is_dirty()
+
+
+def test_nobody_is_told_to_commit_a_file_that_git_ignores(project: Path) -> None:
+    with git.Repo(project.parent) as repository:
+        (project / ".gitignore").write_text("conversations/\nendpoints.yml\n", "utf-8")
+        repository.git.rm("--cached", "-q", "bot/endpoints.yml")
+        repository.git.execute([*AS, "commit", "-qam", "no passwords"])
+    before = (project / "endpoints.yml").read_text("utf-8")
+
+    with pytest.raises(ProjectError, match="is ignored by git") as caught:
+        commit_steps(project, [("m", {"endpoints.yml": (before, before + "# x\n")})])
+    assert "--apply" in caught.value.next_step
+
+
+def test_line_breaks_that_git_converts_are_no_change(project: Path) -> None:
+    with git.Repo(project.parent) as repository:
+        (project / ".gitattributes").write_text("*.yml text eol=crlf\n", "utf-8")
+        repository.git.add("-A")
+        repository.git.execute([*AS, "commit", "-qm", "crlf"])
+        (project / "config.yml").write_bytes(CONFIG.replace("\n", "\r\n").encode())
+        text = (project / "config.yml").read_bytes().decode()
+
+        commit_steps(project, [("m", {"config.yml": (text, text + "# more\r\n")})])
+
+        assert repository.git.show(f"{BRANCH}:bot/config.yml") + "\n" == CONFIG + "# more\n"
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.yml").write_text("theirs\n", "utf-8")
+    write = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        write(path, content[:2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ProjectError, match="No space left"):
+        write_files(tmp_path, [("m", {"config.yml": ("theirs\n", "ours\n")})])
+
+    assert [(path.name, path.read_text("utf-8")) for path in tmp_path.iterdir()] == [("config.yml", "theirs\n")]
+
+
+def test_a_patch_breaks_lines_where_git_does(tmp_path: Path) -> None:
+    before = "a: 1\n# one\u2028two\x0cthree\n"
+    (tmp_path / "domain.yml").write_bytes(before.encode())
+    patch = as_patch(tmp_path, [("m", {"domain.yml": (before, before + "b: 2\n")})])
+
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=patch.encode(), check=True)
+    assert (tmp_path / "domain.yml").read_bytes() == (before + "b: 2\n").encode()
+
+
+def test_a_pipe_in_the_project_does_not_stop_the_first_look(project: Path) -> None:
+    talk(TrackerFile(project / "conversations" / "rasa.db"))
+    os.mkfifo(project / "pipe")
+
+    assert attach(project, "--json")["mined"]["events"] > 0
+
+
+def test_rasa_is_told_where_the_data_is(project: Path) -> None:
+    (project / "data").rename(project / "training")
+
+    assert "rasa train --data training" in attach(project, "--apply", "--json", "--no-mine")["next"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgre-sql://bob:hun/ter2@host/db",
+        "postgresql://bob:a@hun/ter2@host:port/db",
+        "postgresql://:hun/ter2@host:port/db",
+        "postgresql://host:port/db?user=bob&password=hun/ter2",
+    ],
+)
+def test_no_password_of_an_address_is_printed(project: Path, url: str) -> None:
+    (project / "endpoints.yml").write_text(f"tracker_store:\n  type: SQL\n  url: '{url}'\n", "utf-8")
+
+    found = attach(project, "--apply", "--json")
+    assert "ter2" not in json.dumps(found)
+    assert found["problem"].startswith("tracker store ")

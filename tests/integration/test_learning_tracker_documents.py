@@ -12,6 +12,7 @@ from typing import Any
 
 import mongomock
 import pytest
+from bson.errors import InvalidBSON
 
 from learning.adapters import tracker_documents, tracker_mongo, tracker_redis
 from learning.adapters.endpoints import TrackerConfig, read_tracker_store
@@ -94,6 +95,17 @@ def test_a_clock_that_was_ahead_hides_nothing() -> None:
     kept.dialogues["bob"].append(said("later", AT + 60))
 
     assert "later" in texts(source, last)
+
+
+def test_a_worker_whose_clock_is_hours_ahead_hides_nothing() -> None:
+    store = Kept(ahead=[said("from a clock that is ahead", AT + 7200)])
+    now = NOON
+    source = DocumentTrackerEvents(store, lambda: now)
+    (first,) = source.batches(0, 100)
+    store.dialogues["ann"] = [said("an hour later", AT + 3600)]
+    now = NOON + timedelta(hours=1)
+
+    assert "an hour later" in texts(source, first.last_id)
 
 
 def test_a_clock_that_went_back_keeps_the_order() -> None:
@@ -192,6 +204,15 @@ def test_only_who_was_there_lately_is_loaded() -> None:
 
     assert list(dialogues.changed(AT - OVERLAP)) == ["new"]
     assert sorted(dialogues.changed(0.0)) == ["new", "old"]
+
+
+def test_a_document_that_cannot_be_decoded_is_an_error_of_the_store() -> None:
+    class Damaged:
+        def find(self, *_: Any) -> Any:
+            raise InvalidBSON("'utf-8' codec can't decode byte 0xff")
+
+    with pytest.raises(TrackerStoreError, match="cannot be asked"):
+        list(MongoDialogues(Damaged(), "tracker store x").changed(0.0))
 
 
 def test_a_mongodb_that_is_away_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from learning.attach_names import find_roles
 from learning.attach_plan import Plan, Step, make_plan
 from learning.attach_seed import SEEDS, language_of, seed_file
 from learning.attach_survey import Labelled, find_project, survey
-from learning.attach_yaml import example_blocks, with_items, without_lines
+from learning.attach_yaml import example_blocks, load, with_items, without_lines
 from learning.errors import ProjectError
 from learning.settings import load_settings
 
@@ -344,10 +344,103 @@ def test_a_package_of_the_same_name_lets_ours_in(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, {**PLAIN, "components/__init__.py": "X = 1\n"})
     text = changed(plan, "components/__init__.py")
 
-    assert text.endswith("X = 1\n")
+    assert text.startswith("X = 1\n")
     assert "extend_path(__path__, __name__)" in text
     carry_out(tmp_path, plan)
     assert make_plan(survey(tmp_path), SQL_STORE).changes == ()
+
+
+def test_a_package_of_the_same_name_can_still_be_imported(tmp_path: Path) -> None:
+    theirs = '"""Ours."""\r\nfrom __future__ import annotations\r\n'
+    plan = plan_of(tmp_path, {**PLAIN, "components/__init__.py": theirs})
+    text = changed(plan, "components/__init__.py")
+
+    compile(text, "components/__init__.py", "exec")
+    assert text.startswith(theirs)
+    assert text.count("\r\n") == text.count("\n")
+    assert [one.before for one in plan.changes if one.path == "components/__init__.py"] == [theirs]
+
+
+def test_a_package_that_is_no_utf_8_is_left_alone(tmp_path: Path) -> None:
+    make(tmp_path, {**PLAIN, "components/__init__.py": ""})
+    (tmp_path / "components" / "__init__.py").write_bytes(b"# -*- coding: latin-1 -*-\n# \xe4\n")
+    plan = make_plan(survey(tmp_path), NO_STORE)
+
+    assert plan.is_blocked
+    assert "cannot be read as UTF-8" in told(plan, Level.BLOCKED)
+
+
+# --- what is odd or hostile -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["config.yml", "domain.yml", "endpoints.yml", "components", "tests"])
+def test_nothing_is_written_behind_a_link(tmp_path: Path, name: str) -> None:
+    files = {**PLAIN, "components/__init__.py": "", "tests/notes.txt": "", "data/endpoints.md": ""}
+    root, outside = make(tmp_path / "bot", files), tmp_path / "outside"
+    outside.mkdir()
+    (root / name).rename(outside / name)
+    (root / name).symlink_to(outside / name)
+    plan = make_plan(survey(root), NO_STORE)
+
+    assert f"{name} is a link" in told(plan, Level.BLOCKED)
+    assert plan.changes == ()
+
+
+def test_a_folder_for_databases_may_be_a_link(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    root = make(tmp_path / "bot", PLAIN)
+    (root / "var").symlink_to(tmp_path / "disk")
+    plan = make_plan(survey(root), NO_STORE)
+
+    assert not plan.is_blocked
+    assert "var/.gitignore" not in [change.path for change in plan.changes]
+
+
+def test_examples_may_lie_anywhere(tmp_path: Path) -> None:
+    files = {**PLAIN, "data/nlu.yml": None, "data/rules.yml": None}
+    plan = plan_of(tmp_path, {**files, "training/nlu/nlu.yml": NLU, "training/rules.yml": RULES})
+
+    assert (plan.project.data, plan.project.rules) == ("training", 1)
+    assert changed(plan, "training/learned/learning.yml")
+    assert "  data: training\n" in changed(plan, "learning.yml")
+
+
+def test_names_that_yaml_takes_for_something_else_stay_names(tmp_path: Path) -> None:
+    # Rasa reads YAML 1.2, to which `yes` is a name.
+    domain = DOMAIN.replace("  - greet\n", "  - greet\n  - yes\n")
+    plan = plan_of(tmp_path, {**PLAIN, "domain.yml": domain})
+    assert "yes" in plan.project.intents
+    carry_out(tmp_path, plan)
+
+    assert load_settings(tmp_path, {}).conversations.affirm_intents == ("yes",)
+
+
+@pytest.mark.parametrize("text", ["when: 2020-99-99\n", "number: 0x_\n", "a: &a [*a]\n"])
+def test_what_only_looks_like_yaml_is_told(text: str) -> None:
+    with pytest.raises(ProjectError, match="is not valid YAML"):
+        load(text, "x.yml")
+
+
+@pytest.mark.parametrize("text", ["a: 1\n...\n", "nlg:\n", "tracker_store: sql\n"])
+def test_endpoints_that_cannot_be_added_to_stay_as_they_are(tmp_path: Path, text: str) -> None:
+    plan = plan_of(tmp_path, {**PLAIN, "endpoints.yml": text})
+
+    assert "at its end" in told(plan, Level.BLOCKED)
+    assert plan.changes == ()
+
+
+def test_the_password_of_an_answer_server_is_not_told(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, {**PLAIN, "endpoints.yml": "nlg:\n  url: http://bob:hunter2@host/nlg\n"})
+
+    assert "responses come from host/nlg" in told(plan, Level.BLOCKED)
+
+
+def test_a_few_lines_that_stand_for_billions_are_refused() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]" for number in range(1, 12)]
+
+    with pytest.raises(ProjectError, match="stands for over"):
+        load("\n".join(lines), "x.yml")
 
 
 def test_the_first_learned_answers_are_two_in_every_language() -> None:
