@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 WORK = Path("var/training")
 STATE = "state.json"
+DATA = "data"  # what a model is trained on, while it is trained
+OURS = re.compile(r"\d{8}-\d{6}")  # the folder of a training: no other is ever deleted
 KEPT_CANDIDATES = 3  # newest trainings whose models did not go live; one has about 30 MB
 ENDING = ".tar.gz"
 LATEST_USE = timedelta(days=1)  # after which an interrupted training begins anew: packages change under it
@@ -38,7 +41,7 @@ class Candidate:
     """A trained model: where it is, what it was made of, and how far its retraining came.
 
     `state` is `trained` until it was compared, then `passed` or `blocked`, or `failed` where it could not be loaded.
-    `data` and `commit` are as in its card, `digest` is the SHA-256 of the file.
+    `data`, `commit` and `begun` are as in its card, `digest` is the SHA-256 of the file.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class Candidate:
     trained_at: datetime
     taught: tuple[str, ...] = ()
     card: ModelCard | None = None
+    begun: str = ""
 
     @property
     def name(self) -> str:
@@ -64,8 +68,18 @@ class Candidate:
             return False
 
 
-def note_trained(loop: Loop, path: Path, data: str, commit: str, taught: Sequence[str]) -> Candidate:
+def note_trained(
+    loop: Loop, path: Path, data: str, commit: str, taught: Sequence[str], begun: datetime | None = None
+) -> Candidate:
     """Write down that a model was trained, so that it need not be trained again; return it.
+
+    Args:
+        loop: the loop.
+        path: the model.
+        data: the fingerprint of what it was trained on.
+        commit: the project's commit.
+        taught: the ids of the entries among it.
+        begun: when these were chosen.
 
     Raises:
         TrainingError: the disk does not take it.
@@ -73,7 +87,8 @@ def note_trained(loop: Loop, path: Path, data: str, commit: str, taught: Sequenc
     """
     try:
         _to_disk(path)
-        made = Candidate(path, TRAINED, data, commit, digest_of(path), loop.now(), tuple(taught))
+        since = begun.isoformat() if begun else ""
+        made = Candidate(path, TRAINED, data, commit, digest_of(path), loop.now(), tuple(taught), begun=since)
         _write(made)
     except OSError as error:
         reason = error.strerror or type(error).__name__
@@ -139,22 +154,44 @@ def find_candidate(loop: Loop, name: str) -> Candidate:
     return known[names[0]]
 
 
+def check_intact(loop: Loop, path: Path) -> None:
+    """Raise `TrainingError` if a candidate's file is not the one that was trained."""
+    known = next((one for one in candidates(loop) if one.path == path), None)
+    if known is not None and not known.is_intact:
+        raise TrainingError("is damaged", f"model {path.name}", "train again")
+
+
 def forget_candidate(candidate: Candidate) -> None:
     """Delete a candidate with all that was made for it."""
     shutil.rmtree(candidate.path.parent, ignore_errors=True)
 
 
 def forget_old_candidates(loop: Loop, keep: int = KEPT_CANDIDATES, dry_run: bool = False) -> list[Path]:
-    """Delete all but the newest trainings whose models did not go live; return their folders."""
-    work = loop.settings.path(str(WORK))
-    if not work.is_dir():
-        return []
-    folders = sorted((path for path in work.iterdir() if path.is_dir()), key=lambda path: path.name)
+    """Delete all but the newest trainings whose models did not go live; return their folders.
+
+    The caller holds `RETRAINING` (`alone`), or wants one at work to fail.
+    """
+    folders = _trainings(loop)
     gone = folders[: max(len(folders) - keep, 0)]
     if not dry_run:
         for folder in gone:
             shutil.rmtree(folder, ignore_errors=True)
     return gone
+
+
+def forget_training_data(loop: Loop) -> None:
+    """Delete what models were trained on; the caller holds `RETRAINING` (`alone`): of a killed training it is left."""
+    for folder in _trainings(loop):
+        shutil.rmtree(folder / DATA, ignore_errors=True)
+
+
+def _trainings(loop: Loop) -> list[Path]:
+    """Return the folders of trainings, the oldest first."""
+    work = loop.settings.path(str(WORK))
+    if not work.is_dir():
+        return []
+    ours = (path for path in work.iterdir() if OURS.fullmatch(path.name) and path.is_dir() and not path.is_symlink())
+    return sorted(ours, key=lambda path: path.name)
 
 
 def digest_of(path: Path) -> str:
@@ -176,6 +213,7 @@ def _write(candidate: Candidate) -> None:
         "digest": candidate.digest,
         "trained_at": candidate.trained_at,
         "taught": candidate.taught,
+        "begun": candidate.begun,
         "card": to_plain(candidate.card) if candidate.card else {},
     }
     path = candidate.path.parent / STATE
@@ -204,6 +242,7 @@ def _candidate(folder: Path, plain: Mapping[str, Any]) -> Candidate:
         trained_at=datetime.fromisoformat(plain["trained_at"]),
         taught=tuple(str(one) for one in plain["taught"]),
         card=from_plain(plain["card"]),
+        begun=str(plain.get("begun", "")),
     )
 
 

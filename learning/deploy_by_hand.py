@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from learning.branch import for_everybody
-from learning.candidates import ENDING, WORK, Candidate, candidates
+from learning.candidates import ENDING, WORK, Candidate, candidates, check_intact
 from learning.deployment import deploy_candidate
-from learning.errors import NotFound, ReviewError, TrainingError
+from learning.errors import NotFound, ReviewError
 from learning.evaluation import compare_models
 from learning.jobs import COMPARE
 from learning.loop import Loop
@@ -61,8 +61,7 @@ def deploy_by_hand(
         raise ReviewError("runs already", item, "take another one from `python -m learning models list`")
     if candidate is None and any(one.name == chosen.path.name for one in loop.store.deployed_models()):
         raise ReviewError("went live before", item, "use `python -m learning models rollback`")
-    if candidate is not None and not candidate.is_intact:
-        raise TrainingError("is damaged", item, "train again")
+    check_intact(loop, chosen.path)
     card = _card(loop, nlu, running, chosen, say)
     against = held_back(loop, card.data) if card.passed else card.reason
     if against and not (override and reason):
@@ -105,4 +104,5 @@ def _card(loop: Loop, nlu: NluRunner, running: Path, chosen: Chosen, say: Say) -
     compared = compare_models(loop, nlu, running, chosen.path, for_everybody(loop.store.entries(*LIVE)), say)
     data, commit = (candidate.data, candidate.commit) if candidate else ("", "")
     taught = len(candidate.taught) if candidate else 0
-    return compared.card(running.name, chosen.path.name, data=data, commit=commit, taught=taught)
+    begun = candidate.begun if candidate else ""
+    return compared.card(running.name, chosen.path.name, data=data, commit=commit, taught=taught, begun=begun)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from learning.branch import for_everybody
+from learning.candidates import candidates
 from learning.evaluate import Comparison, compare, evaluate
 from learning.exams import (
     EvaluationRow,
@@ -25,11 +27,11 @@ from learning.gate_rules import Times, Verdict, judge, percentiles
 from learning.jobs import COMPARE
 from learning.labels import LabelChanges, renamed
 from learning.loop import Loop
-from learning.model import FALLBACK_INTENT, LIVE, Entry, Example, Prediction, ProposalKind
+from learning.model import FALLBACK_INTENT, LIVE, DeployedModel, Entry, Example, Prediction, ProposalKind
 from learning.model_card import LabelChange, ModelCard, compare_on
 from learning.paired import Paired, difference_interval
 from learning.ports import BotServer, NluRunner, ProjectFiles
-from learning.regression import EXAMPLE, grow, split, trained_texts, valid_cases, without_cases
+from learning.regression import grow, split, trained_texts, valid_cases, without_cases
 from learning.regroup import folded
 from learning.settings import GateSettings, ProjectPaths
 
@@ -95,7 +97,9 @@ class Compared:
         labels: tuple[LabelChange, ...] = self.figures["labels"]
         return tuple(one for one in labels if one.before != one.after)
 
-    def card(self, champion: str, challenger: str, data: str = "", commit: str = "", taught: int = 0) -> ModelCard:
+    def card(
+        self, champion: str, challenger: str, data: str = "", commit: str = "", taught: int = 0, begun: str = ""
+    ) -> ModelCard:
         """Return what is kept with the new model.
 
         Args:
@@ -104,6 +108,7 @@ class Compared:
             data: the fingerprint of what it was trained on, empty if that is not known.
             commit: the project's commit.
             taught: how many published entries were among it.
+            begun: when that was chosen.
 
         """
         passed, reason = self.comparison.passed, self.comparison.reason
@@ -113,6 +118,7 @@ class Compared:
             data=data,
             commit=commit,
             taught=taught,
+            begun=begun,
             passed=passed,
             reason=reason,
             rules=self.verdict.rules,
@@ -151,14 +157,14 @@ def told_row(row: EvaluationRow) -> str:
     return f"{row.model}: {', '.join(parts)}"
 
 
-def read_exam(loop: Loop, live: Sequence[Entry], taught_before: Collection[str] = ()) -> Exam:
+def read_exam(loop: Loop, live: Sequence[Entry], models: Collection[str] = ()) -> Exam:
     """Return what models are asked, by the labels of today and without what any of them is trained on.
 
     Args:
         loop: the loop.
         live: the entries that everybody gets.
-        taught_before: the ids of entries whose held-back examples the running model was trained on, before there was
-            a regression set.
+        models: the names of those that are asked: what became a case only after one of them was trained on it
+            measures nothing.
 
     Raises:
         ProjectError: there is no hold-out, or a file cannot be read.
@@ -172,11 +178,12 @@ def read_exam(loop: Loop, live: Sequence[Entry], taught_before: Collection[str] 
     clean, overlapping = split(valid, trained)
     held_out = {folded(example.text) for example in exam.holdout}
     labels = {example.label for example in loop.project.own_examples()} | {entry.label for entry in taught}
-    # A message of the hold-out is asked once; what the running model was trained on it would win unfairly.
+    # A message of the hold-out is asked once; what a model was trained on it would win unfairly.
+    learned = _learned(loop, clean, models)
     cases = [
         (case, changes.now(case.label) or "")
         for case in clean
-        if folded(case.text) not in held_out and not (case.source == EXAMPLE and case.item in taught_before)
+        if folded(case.text) not in held_out and case.case_id not in learned
     ]
     asked = tuple((case, label) for case, label in cases if label in labels)
     answered = trained | {folded(text) for entry in live for text in entry.examples}
@@ -251,7 +258,7 @@ def compare_models(
 
     """
     changes = LabelChanges.of(live)
-    exam = read_exam(loop, live, _taught_unheld(loop, champion.name))
+    exam = read_exam(loop, live, (champion.name, challenger.name))
     say(COMPARE, f"comparing with {champion.name} on {_told_size(exam)}")
     old, new = nlu.examine([champion, challenger], exam.texts, exam.stories.stories)
     return judge_examined(exam, old, new, changes, loop.settings.gate)
@@ -280,7 +287,7 @@ def evaluate_model(loop: Loop, nlu: NluRunner, model: Path, say: Say = quiet) ->
 
     """
     live = for_everybody(loop.store.entries(*LIVE))
-    exam = read_exam(loop, live, _taught_unheld(loop, model.name))
+    exam = read_exam(loop, live, (model.name,))
     say(COMPARE, f"asking {model.name} {_told_size(exam)}")
     (examined,) = nlu.examine([model], exam.texts, exam.stories.stories)
     suites = results_of(exam, examined, LabelChanges.of(live))
@@ -307,13 +314,26 @@ def evaluate_running(loop: Loop, nlu: NluRunner, server: BotServer, say: Say = q
     return report
 
 
-def _taught_unheld(loop: Loop, model: str) -> frozenset[str]:
-    """Return the entries that a model was trained with before examples of theirs were held back."""
-    own = next((one for one in loop.store.deployed_models() if one.name == model), None)
-    if own is None:
-        return frozenset()
-    held_since = {case.item: case.added_at for case in loop.store.regression_cases() if case.source == EXAMPLE}
-    return frozenset(one for one in own.taught if one in held_since and held_since[one] > own.at)
+def _learned(loop: Loop, cases: Sequence[RegressionCase], models: Collection[str]) -> set[str]:
+    """Return the ids of cases that came after the training of one of these models, which was trained on their words.
+
+    The set grows while a model is trained, too; so what counts is when that began.
+    """
+    if not cases or not models:
+        return set()
+    asked = [(one.taught, str(one.card.get("begun", "")), one.at) for one in _deployed(loop, models)]
+    asked += [(one.taught, one.begun, one.trained_at) for one in candidates(loop) if one.name in models]
+    said = {entry.entry_id: {folded(text) for text in entry.examples} for entry in loop.store.entries()}
+    found: set[str] = set()
+    for ids, begun, ended in asked:
+        texts = {text for one in ids for text in said.get(one, ())}
+        since = datetime.fromisoformat(begun) if begun else ended
+        found |= {case.case_id for case in cases if case.added_at > since and folded(case.text) in texts}
+    return found
+
+
+def _deployed(loop: Loop, models: Collection[str]) -> list[DeployedModel]:
+    return [one for one in loop.store.deployed_models() if one.name in models]
 
 
 def _predictions(exam: Exam, examined: Examined, changes: LabelChanges) -> list[Prediction]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from learning.candidates import forget_old_candidates
 from learning.errors import EvergreenError, NotFound
 from learning.loop import Loop
 from learning.model import Erased, UserEvent, sender_key
@@ -108,6 +109,9 @@ def forget(
     if not dry_run:
         compacted = loop.store.compact()
         commit = _update_branch(loop, erased, problems)
+        if erased.entries:
+            # Models that do not run are made anew of what is left; a training at work fails, and so it must.
+            forget_old_candidates(loop, keep=0)
     dropped = set(erased.texts)
     in_files = sorted({example.label for example in examples if clean_example(example.text).casefold() in dropped})
     return Forgotten(

@@ -38,11 +38,12 @@ class LabelChange:
 class ModelCard:
     """A new model beside the one that ran: `before` and `after` of `total` held-out messages were understood.
 
-    `data` is the fingerprint of the training data with domain and configuration, `commit` that of the project, `taught`
-    how many published entries were among it. `gained` and `lost` are the messages that only one of the two understood;
-    `labels` are all held-out labels. `wrong` is what the new model takes for something else, as (label, answered as,
-    how often). `rules` are those of the gate with what came of them, none in cards of earlier versions, and `interval`
-    holds the difference in accuracy (-1..1) with a probability of 95 %.
+    `data` is the fingerprint of the training data with domain and configuration, `commit` that of the project, `begun`
+    when the data was chosen (ISO 8601, empty if that is not known) and `taught` how many published entries were among
+    it. `gained` and `lost` are the messages that only one of the two understood; `labels` are all held-out labels.
+    `wrong` is what the new model takes for something else, as (label, answered as, how often). `rules` are those of the
+    gate with what came of them, none in cards of earlier versions, and `interval` holds the difference in accuracy
+    (-1..1) with a probability of 95 %.
     """
 
     champion: str
@@ -61,6 +62,7 @@ class ModelCard:
     wrong: tuple[tuple[str, str, int], ...] = ()
     rules: tuple[Rule, ...] = ()
     interval: tuple[float, float] | None = None
+    begun: str = ""
 
     @property
     def chance(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any, Optional
 
 import typer
@@ -130,7 +131,11 @@ def prune(
     json: bool = AS_JSON,
 ) -> None:
     """Delete the files of old models: all but the newest ones, the one that runs and the one before it."""
-    gone = prune_models(app_of(ctx).loop, dry_run)
+    app = app_of(ctx)
+    with nullcontext() if dry_run else alone(app.loop, RETRAINING):
+        if not dry_run:
+            reconcile(app.loop, app.server, is_alone=True)  # what somebody has started by hand must not be deleted
+        gone = prune_models(app.loop, dry_run)
     if json:
         console.print_json({"deleted": [] if dry_run else gone, "would_be_deleted": gone if dry_run else []})
         return

@@ -11,11 +11,13 @@ from pathlib import Path
 from learning.absorbing import WHO, absorb
 from learning.branch import for_everybody
 from learning.candidates import (
+    DATA,
     ENDING,
     WORK,
     Candidate,
     forget_candidate,
     forget_old_candidates,
+    forget_training_data,
     interrupted,
     note_compared,
     note_failed,
@@ -84,6 +86,7 @@ def retrain(
     """
     loop.project.check()
     started = loop.now()
+    forget_training_data(loop)  # of trainings that were killed
     say(PREPARE, "preparing")
     reconcile(loop, server, is_alone=True)
     champion = server.running_model()
@@ -93,14 +96,16 @@ def retrain(
     # What the exam lacks is told before a training of minutes, not after it.
     grow(loop, live)
     read_exam(loop, live)
-    candidate = _train(loop, nlu, without_cases(taught, valid_cases(loop, live)), champion, say, started)
+    begun = loop.now()  # what is confirmed from now on may be among what is trained
+    candidate = _train(loop, nlu, without_cases(taught, valid_cases(loop, live)), champion, say, started, begun)
     try:
         compared = compare_models(loop, nlu, champion, candidate.path, live, say)
     except TrainingError:
         note_failed(candidate)
         raise
     comparison = compared.comparison
-    card = compared.card(champion.name, candidate.name, candidate.data, candidate.commit, len(candidate.taught))
+    taught_count = len(candidate.taught)
+    card = compared.card(champion.name, candidate.name, candidate.data, candidate.commit, taught_count, candidate.begun)
     held = held_back(loop, card.data) if comparison.passed and deploy else ""
     if held:
         comparison = replace(comparison, reason=f"{comparison.reason}; {held}")
@@ -138,11 +143,12 @@ def _train(
     champion: Path,
     say: Callable[[str, str], None],
     started: datetime,
+    begun: datetime,
 ) -> Candidate:
     """Return the challenger: trained now, or by a training of the same data that was interrupted after that."""
     folder = loop.settings.path(str(WORK)) / _stamp(started)
     try:
-        data = loop.project.assemble(folder / "data", render_files(taught))
+        data = loop.project.assemble(folder / DATA, render_files(taught))
         fingerprint, commit = loop.project.fingerprint(data), loop.project.commit()
         found = interrupted(loop, fingerprint, commit, champion.name)
         if found is not None:
@@ -153,10 +159,13 @@ def _train(
         challenger = folder / f"{OWN}{_stamp(started)}{ENDING}"
         say(TRAIN, f"training with {len(taught)} published entries")
         nlu.train(data, challenger)
-        return note_trained(loop, challenger, fingerprint, commit, [entry.entry_id for entry in taught])
+        return note_trained(loop, challenger, fingerprint, commit, [entry.entry_id for entry in taught], begun)
     except Stopped:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    finally:
+        # Customers' words stay where erasure finds them.
+        shutil.rmtree(folder / DATA, ignore_errors=True)
 
 
 def _stamp(at: datetime) -> str:

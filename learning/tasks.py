@@ -16,6 +16,7 @@ from learning.alerts import check_alerts, tell_alerts
 from learning.alone import RETRAINING, alone
 from learning.autonomy import CONSERVATIVE, AutonomyReport, decide_alone
 from learning.bootstrap import App
+from learning.candidates import check_intact
 from learning.deployment import deploy_candidate
 from learning.digest_sending import send_digest
 from learning.errors import EvergreenError, ReviewError
@@ -29,7 +30,7 @@ from learning.pruning import prune as prune_tables
 from learning.pull_requests import try_sync
 from learning.retrain import RetrainReport
 from learning.retrain import retrain as run_retrain
-from learning.running_model import prune_models, reconcile, roll_back_model
+from learning.running_model import held_back, prune_models, reconcile, roll_back_model
 from learning.topics import Topics
 from learning.watching import watch_model
 from learning.working import Outcome, Task, Tell, Worker, worker_name
@@ -89,10 +90,14 @@ def tasks_of(app: App, tell: Callable[[object], None] = lambda report: None) -> 
             raise ReviewError("left no model to deploy", f"job {trained.number}", "train again")
         candidate = app.settings.path(trained.report["candidate"])
         why = job.reason or "deployed by hand"
-        said = why if card.passed else f"against the gate ({card.reason}): {why}"
         taught = trained.report.get("taught", ())
         with alone(app.loop, RETRAINING):
             loop = current(app.loop, os.environ)
+            against = held_back(loop, card.data) if card.passed else card.reason
+            if against and not job.reason:
+                raise ReviewError(f"did not pass the gate: {against}", f"job {trained.number}", "give a reason")
+            check_intact(loop, candidate)
+            said = f"against the gate ({against}): {why}" if against else why
             model = deploy_candidate(loop, app.nlu, app.server, candidate, card, taught, job.who, said, say)
         return Outcome(JobState.DONE, f"{model.name} runs", {"model": model.name})
 
@@ -130,7 +135,7 @@ def tasks_of(app: App, tell: Callable[[object], None] = lambda report: None) -> 
     def prune(job: Job, say: Tell) -> Outcome:
         loop = current(app.loop, os.environ)
         say(PRUNE, "deleting what nobody needs any more")
-        models, pruned = prune_models(loop), prune_tables(loop)
+        models, pruned = _prune_models(loop, app), prune_tables(loop)
         return ended(
             f"deleted {len(models)} models and trainings, {pruned.words}", {"models": models, **pruned.plain()}
         )
@@ -191,6 +196,17 @@ def retrained(app: App, report: RetrainReport) -> Outcome:
     }
     state = JobState.DONE if report.comparison.passed else JobState.BLOCKED
     return Outcome(state, report.comparison.reason, plain)
+
+
+def _prune_models(loop: Loop, app: App) -> tuple[str, ...]:
+    """Delete the files of old models; while models are trained or changed that waits for the next time."""
+    try:
+        with alone(loop, RETRAINING):
+            reconcile(loop, app.server, is_alone=True)  # what somebody has started by hand must not be deleted
+            return prune_models(loop)
+    except ReviewError as error:
+        logger.info("old models are deleted later: %s", error)
+        return ()
 
 
 def _below(root: Path, path: Path) -> Path:

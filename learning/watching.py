@@ -211,6 +211,10 @@ def _go_back(loop: Loop, server: BotServer, watched: WatchedModel, checks: Seque
     item, found = watched.name, tuple(checks)
     try:
         with alone(loop, RETRAINING):
+            # While it was judged another model may have been made to run: that one was not judged.
+            reconcile(loop, server, is_alone=True)
+            if loop.store.running_model() != watched.name:
+                return WatchOutcome(IDLE, loop.store.running_model(), f"{item} runs no more")
             # It is noted first: after a crash the next look goes on, and does not take it for somebody's decision.
             loop.store.save_watched_model(watched)
             settled = roll_back_model(loop, server, watched.replaced, WATCH, watched.said)

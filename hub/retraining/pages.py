@@ -61,7 +61,7 @@ def deploy(request: Request) -> Response:
     found = read_comparison(hub.loop, hub.loop.store.job(number))
     if found is None or found.candidate is None or not found.candidate.may_go_live:
         return _job_page(request, retraining_texts.CANDIDATE_LATE, 409)
-    if not found.card.passed:
+    if found.candidate.is_against_gate:
         if not may(request, Right.MANAGE):
             return hub.renderer.error(request, 403, is_role=True)
         if not form.reason:

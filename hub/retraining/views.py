@@ -12,6 +12,7 @@ from learning.jobs import OPEN, JobView, view, worker_is_there
 from learning.loop import Loop
 from learning.model import DeployedModel, Job, JobKind, JobState, ProposalState
 from learning.model_card import ModelCard, from_plain
+from learning.running_model import held_back
 
 JOBS_SHOWN = 20
 EVALUATIONS_SHOWN = 14  # two weeks of daily ones
@@ -21,12 +22,21 @@ TRAININGS = (JobKind.RETRAIN, JobKind.DEPLOY, JobKind.MODEL_BACK)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that did not go live, and whether it still can: its file is there, and the same model runs."""
+    """A model that did not go live, and whether it still can: its file is there, and the same model runs.
+
+    `held` says why it does not go live by itself although it passed: one of the same data went back.
+    """
 
     job: Job
     card: ModelCard
     has_file: bool
     is_late: bool
+    held: str = ""
+
+    @property
+    def is_against_gate(self) -> bool:
+        """Whether only an admin may let it go live, with a reason."""
+        return bool(self.held) or not self.card.passed
 
     @property
     def may_go_live(self) -> bool:
@@ -119,7 +129,8 @@ def _candidate(loop: Loop, job: Job, card: ModelCard) -> Candidate | None:
     if not place or any(model.name == card.challenger for model in loop.store.deployed_models()):
         return None
     running = loop.store.running_model()
-    return Candidate(job, card, loop.settings.path(place).is_file(), running != card.champion)
+    held = held_back(loop, card.data) if card.passed else ""
+    return Candidate(job, card, loop.settings.path(place).is_file(), running != card.champion, held)
 
 
 def _models(loop: Loop) -> tuple[ModelRow, ...]:

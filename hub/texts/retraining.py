@@ -175,6 +175,8 @@ OVERRIDE_HINT = (
     "At least one rule says that it is worse. Your reason goes into the audit log with what the rules said. Only an "
     "admin may do this."
 )
+HELD = "No rule blocks it,"
+HELD_HINT = "Your reason goes into the audit log with what happened before. Only an admin may do this."
 OVERRIDE_ADMIN = "An admin may let it go live all the same, with a reason."
 CANDIDATE_GONE = "Its file is gone; train again to get it back."
 CANDIDATE_LATE = "Another model runs by now than the one it was compared with; train again."

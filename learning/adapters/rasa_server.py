@@ -20,7 +20,7 @@ PROBE_TIMEOUT = 60.0  # seconds; the first message waits for what a component lo
 
 
 class ServerAway(BotServerError):
-    """The server does not answer at all; it may be starting, or gone."""
+    """The server does not answer at all, or has no model yet; it may be starting, or gone."""
 
 
 class RasaServer:
@@ -53,7 +53,7 @@ class RasaServer:
         response = self._request("GET", "/status")
         model = _json(response).get("model_file")
         if not model:
-            raise BotServerError("runs without a model", self._url, "run `rasa train` and start it again")
+            raise ServerAway("runs without a model", self._url, "run `rasa train` and start it again")
         return self._models / Path(model).name  # Rasa tells the name, not where it is
 
     def load_model(self, model: Path) -> None:
@@ -101,7 +101,8 @@ class RasaServer:
             )
         if response.is_error:
             reason = _reason(response)
-            raise BotServerError(
+            has_no_model = response.status_code == 409  # so Rasa says it before it has loaded any
+            raise (ServerAway if has_no_model else BotServerError)(
                 f"answered {method} {path} with {response.status_code} ({reason})",
                 f"Rasa server {self._url}",
                 "the model that ran before goes on running; look at the server's log",

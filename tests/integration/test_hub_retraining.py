@@ -17,13 +17,13 @@ from learning.adapters import schema
 from learning.bootstrap import App
 from learning.exams import EvaluationRow, RegressionCase, SuiteCount
 from learning.jobs import MODEL_JOBS, SILENT, TRAIN, ask
-from learning.model import JobKind, JobState
+from learning.model import JobKind, JobState, WatchedModel
 from learning.tasks import tasks_of
 from learning.working import Worker
 from tests.hub_world import HOSTILE, Page, TestClient, World, post
 from tests.hub_world import project as project
 from tests.hub_world import world as world
-from tests.learning_builders import FakeNlu, FakeServer, make_project
+from tests.learning_builders import START, FakeNlu, FakeServer, make_project
 
 HOLDOUT = {"my parcel?": "track_order", "lost password": "reset_password"}
 HOME = "/retraining"
@@ -160,6 +160,53 @@ def test_a_model_waits_for_somebody_and_a_former_one_comes_back(bench: Bench, cl
 
     assert (bench.server.model.name, new != "old.tar.gz") == ("old.tar.gz", True)
     assert retraining_texts.ROLLED_BACK in client.get(HOME).text
+
+
+def test_a_model_of_data_that_went_back_goes_live_only_by_an_admin_with_a_reason(
+    bench: Bench, client: TestClient
+) -> None:
+    bench.train(client, deploy="")
+    store = bench.world.store
+    card = store.job(1).report["card"]
+    gone = WatchedModel("evergreen-1.tar.gz", "old.tar.gz", START, "rolled_back", data=card["data"], said=HOSTILE)
+    store.save_watched_model(gone)
+    action = "/retraining/1/deploy"
+    reviewer = bench.world.client(role="reviewer")
+    html = reviewer.get(HOME).text
+    assert (action in Page(html).forms, retraining_texts.OVERRIDE_ADMIN in html) == (False, True)
+    csrf = dict(Page(html).forms["/retraining/start"])["csrf"]
+    assert reviewer.post(action, data={"csrf": csrf, "reason": "please"}).status_code == 403
+    assert post(client, HOME, action).status_code == 422
+    html = client.get(HOME).text
+    assert ("went back by itself" in html, "<script>alert" in html) == (True, False)
+    assert post(client, HOME, action, {"reason": "that was the shop"}).status_code == 303
+    assert bench.worker.work_once()
+
+    assert bench.server.model.name != "old.tar.gz"
+    ran = [row.reason for row in store.audit_rows() if row.what == "run model"][-1]
+    assert "against the gate (but evergreen-1.tar.gz" in ran
+
+
+def test_what_was_learned_of_a_model_after_it_was_asked_for_counts(bench: Bench, client: TestClient) -> None:
+    bench.train(client, deploy="")
+    assert post(client, HOME, "/retraining/1/deploy").status_code == 303
+    data = bench.world.store.job(1).report["card"]["data"]
+    gone = WatchedModel("evergreen-1.tar.gz", "old.tar.gz", START, "rolled_back", data=data, said="worse")
+    bench.world.store.save_watched_model(gone)
+    assert bench.worker.work_once()
+
+    assert bench.server.model.name == "old.tar.gz"
+    assert "did not pass the gate" in bench.world.store.job(2).message
+
+
+def test_a_damaged_model_does_not_go_live(bench: Bench, client: TestClient) -> None:
+    bench.train(client, deploy="")
+    path = bench.world.loop.settings.path(bench.world.store.job(1).report["candidate"])
+    path.write_bytes(b"half a mod")
+    assert post(client, HOME, "/retraining/1/deploy").status_code == 303
+    assert bench.worker.work_once()
+
+    assert (bench.server.model.name, "is damaged" in bench.world.store.job(2).message) == ("old.tar.gz", True)
 
 
 def test_a_model_that_was_compared_with_a_former_one_is_not_offered(bench: Bench, client: TestClient) -> None:

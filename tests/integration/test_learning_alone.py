@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,34 @@ def test_who_is_silent_for_long_elsewhere_holds_nothing(at: At) -> None:
 
     with alone(at, "retraining"):  # type: ignore[arg-type]
         pass
+
+
+def test_threads_of_one_process_do_not_take_each_other_for_dead(at: At) -> None:
+    told: list[str] = []
+
+    def another() -> None:
+        try:
+            with alone(at, "retraining"):  # type: ignore[arg-type]
+                told.append("ran")
+        except ReviewError as error:
+            told.append(str(error))
+
+    with alone(at, "retraining"):  # type: ignore[arg-type]
+        for _ in range(2):  # the first must not let it go for the second, either
+            thread = threading.Thread(target=another)
+            thread.start()
+            thread.join()
+
+    assert len(told) == 2
+    assert all("is at work already" in one for one in told)
+    another()
+    assert told[-1] == "ran"
+
+
+def test_a_container_that_starts_anew_with_the_same_number_holds_nothing(at: At) -> None:
+    import socket
+
+    for holder in (f"{socket.gethostname()}:{os.getpid()}", f"{socket.gethostname()}:{os.getpid()}/0123abcd"):
+        hold(at, holder)
+        with alone(at, "retraining"):  # type: ignore[arg-type]
+            pass

@@ -55,6 +55,7 @@ from tests.learning_builders import (
 
 HOLDOUT = {"my parcel?": "track_order", "lost password": "reset_password"}
 LABEL = "learned/loyalty_points"
+SOON = timedelta(seconds=1)
 HALF = "retrain:\n  absorb_examples: 3\nevaluation:\n  held_back_share: 0.5\n"
 OUTSIDE = ("what is the capital of France", "who won the football")
 STORY = """
@@ -264,6 +265,30 @@ def test_a_model_that_was_trained_on_what_is_held_back_now_is_not_asked_for_it(l
     compared = compare_models(loop, FakeNlu(knows), server.model, server.model, live(loop))
 
     assert compared.after[Suite.REGRESSION].total == 0
+
+
+def test_what_is_confirmed_while_a_model_is_trained_on_it_is_not_asked(loop: Loop, server: FakeServer) -> None:
+    (entry,) = live(loop)
+    nlu = FakeNlu(knows)
+
+    def confirmed_meanwhile() -> None:
+        taught = next(text for text in entry.examples if f"- {text}\n" in "".join(nlu.trained_on.values()))
+        late = RegressionCase("c" * 16, taught, LABEL, EVIDENCE, entry.entry_id, "s", loop.now() + SOON)
+        assert loop.store.add_regression_cases([late]) == 1
+
+    nlu.on_train = confirmed_meanwhile
+    asked: list[str] = []
+    genuine = nlu.examine
+    nlu.examine = lambda models, texts, stories=(): (  # type: ignore[method-assign]
+        asked.extend(texts),
+        genuine(models, texts, stories),
+    )[1]
+    retrain(loop, nlu, server)
+
+    trained = "".join(nlu.trained_on.values())
+    cases = [text for text in asked if text not in HOLDOUT]
+    assert cases  # those that were held back before
+    assert not [text for text in cases if f"- {text}\n" in trained]
 
 
 def _deployed(loop: Loop, entry: Entry) -> DeployedModel:

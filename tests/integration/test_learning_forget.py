@@ -50,6 +50,7 @@ from learning.overlay import OverlayReader
 from learning.pipeline import merge, mine, review
 from learning.privacy import PatternRedactor
 from learning.publish import entry_id
+from learning.retrain import retrain
 from learning.review import decide, move
 from tests.integration.test_learning_git_branch import files_on, git
 from tests.learning_builders import (
@@ -58,6 +59,8 @@ from tests.learning_builders import (
     Clock,
     FakeEncoder,
     FakeHost,
+    FakeNlu,
+    FakeServer,
     TrackerFile,
     fresh_database,
     gap,
@@ -170,6 +173,26 @@ def bytes_of(folder: Path, stem: str) -> bytes:
 
 
 # --- everything goes ------------------------------------------------------------------------------
+
+
+def test_no_model_that_waits_was_trained_on_the_persons_words(shop: Shop) -> None:
+    shop.approve()
+    models = shop.loop.settings.path("models")
+    models.mkdir()
+    (models / "old.tar.gz").write_bytes(b"old")
+    nlu = FakeNlu(lambda model, text: "greet")
+    retrain(shop.loop, nlu, FakeServer(models / "old.tar.gz"), deploy=False)
+    work = shop.loop.settings.path("var/training")
+    assert "zyzzyva" in "".join(nlu.trained_on.values())
+    assert not [path for path in work.rglob("*.yml") if "zyzzyva" in path.read_text("utf-8")]
+    killed = work / "20300101-000000" / "data" / "learned"
+    killed.mkdir(parents=True)
+    (killed / "entry.yml").write_text("- zyzzyva\n", "utf-8")
+    shop.forget(dry_run=True)
+    assert len(list(work.iterdir())) == 2
+    shop.forget()
+
+    assert list(work.iterdir()) == []
 
 
 def test_nothing_of_the_person_is_left_in_any_table_nor_in_the_files_bytes(shop: Shop) -> None:

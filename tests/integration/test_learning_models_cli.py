@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -18,11 +19,14 @@ from learning.alone import RETRAINING
 from learning.bootstrap import App
 from learning.candidates import STATE, candidates
 from learning.errors import EvergreenError
+from learning.jobs import ask
 from learning.loop import Loop
-from learning.model import WatchedModel
+from learning.model import JobKind, WatchedModel
 from learning.models_cli import models_cli
 from learning.retrain import retrain
 from learning.running_model import prune_models, reconcile
+from learning.tasks import tasks_of
+from learning.working import Worker
 from tests.learning_builders import START, Clock, FakeNlu, FakeServer, make_loop, make_project
 
 HOLDOUT = {"my parcel?": "track_order", "lost password": "reset_password"}
@@ -225,6 +229,46 @@ def test_pruning_keeps_the_running_model_its_predecessor_and_what_is_watched(wor
     assert prune_models(few) == tuple(made[:2])
     assert {path.name for path in world.models.iterdir()} == {"old.tar.gz", *made[2:]}
     assert world.run("prune", "--json") == {"deleted": [], "would_be_deleted": []}
+
+
+def test_pruning_keeps_what_somebody_started_by_hand(world: World) -> None:
+    made = [world.train() for _ in range(4)]
+    settings = world.loop.settings
+    world.app.__dict__["loop"] = replace(
+        world.loop, settings=replace(settings, retrain=replace(settings.retrain, keep_models=1))
+    )
+    world.server.model = world.models / made[0]
+    world.run("prune")
+
+    assert (world.models / made[0]).exists()
+    assert not (world.models / made[1]).exists()
+
+
+def test_while_models_are_changed_nothing_is_pruned(world: World) -> None:
+    for number in range(4):
+        (world.loop.settings.path("var/training") / f"2030010{number}-000000").mkdir(parents=True)
+    world.loop.store.claim(RETRAINING, "elsewhere:1", world.clock.now, START - timedelta(days=1))
+    assert len(world.run("prune", "--dry-run", "--json")["would_be_deleted"]) == 1
+    with pytest.raises(EvergreenError, match="is at work already"):
+        world.run("prune")
+    ask(world.loop, JobKind.PRUNE, "ann")
+    assert Worker(world.loop, tasks_of(world.app), threading.Event(), "w").work_once()
+
+    assert "deleted 0 models" in world.loop.store.job(1).message
+    assert len(list(world.loop.settings.path("var/training").iterdir())) == 4
+
+
+def test_pruning_leaves_what_is_no_training(world: World, tmp_path: Path) -> None:
+    work = world.loop.settings.path("var/training")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("0-notes", *(f"2030010{number}-000000" for number in range(4))):
+        (work / name).mkdir(parents=True)
+    (work / "20290101-000000").symlink_to(elsewhere)
+
+    assert prune_models(world.loop) == ("20300100-000000",)
+    assert (work / "0-notes").is_dir()
+    assert elsewhere.is_dir()
 
 
 def test_old_trainings_are_pruned(world: World) -> None:

@@ -51,6 +51,8 @@ class Bot:
         if request.method == "POST":
             mute = self.fails == "mute" and self.model == NEW
             return httpx.Response(200, json={} if mute else {"intent": {"name": "greet"}})
+        if self.fails == "starts":
+            return httpx.Response(409, json={"message": "No agent loaded."})
         if self.fails == "token":
             return httpx.Response(401)
         return httpx.Response(200, json={"model_file": self.model})
@@ -130,6 +132,15 @@ def test_one_that_is_away_is_left_out_and_one_that_refuses_the_token_is_not(flee
     with pytest.raises(BotServerError, match="refuses the token"):
         fleet.servers.load_model(Path(OLD))
     assert fleet.models == [OLD, NEW, NEW]
+
+
+@pytest.mark.parametrize("number", [0, 2])
+def test_one_that_has_no_model_yet_does_not_stop_a_swap(fleet: Fleet, number: int) -> None:
+    fleet.bots[number].fails = "starts"
+    fleet.servers.load_model(Path(NEW))
+
+    assert fleet.models.count(NEW) == 2
+    assert fleet.servers.running_model().name == NEW
 
 
 def test_without_any_server_nothing_is_swapped(fleet: Fleet) -> None:

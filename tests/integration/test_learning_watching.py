@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from learning import watching
 from learning.adapters.store import Store
 from learning.alone import RETRAINING
 from learning.errors import SettingsError
@@ -215,6 +216,32 @@ def test_while_models_are_changed_it_waits(world: World) -> None:
     world.store.unclaim(RETRAINING, "elsewhere:1")
 
     assert watch_model(world.loop, world.server).state == ROLLED_BACK
+
+
+@pytest.mark.parametrize("is_noted", [True, False])
+def test_a_model_that_came_while_another_was_judged_stays(
+    world: World, monkeypatch: pytest.MonkeyPatch, is_noted: bool
+) -> None:
+    world.weeks_before()
+    world.hours_after(1, 12, failed=9)
+    newer = world.models / "evergreen-newer.tar.gz"
+    newer.write_bytes(b"a model")
+
+    def swapped_meanwhile(*args: Any) -> Any:
+        found = compare_days(*args)
+        if is_noted:
+            world.deploy(newer.name, NEW, world.clock.now)
+        world.server.model = newer
+        return found
+
+    monkeypatch.setattr(watching, "compare_days", swapped_meanwhile)
+    outcome = watch_model(world.loop, world.server)
+
+    assert (outcome.state, outcome.said, world.server.model.name) == (IDLE, "", newer.name)
+    assert states(world) == {NEW: WATCHING}
+    monkeypatch.undo()
+    watch_model(world.loop, world.server)
+    assert (states(world)[NEW], world.server.model.name) == (ENDED, newer.name)
 
 
 def test_what_cannot_go_back_is_told_and_tried_again(world: World) -> None:
