@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import exp
 from typing import Any
@@ -71,6 +71,17 @@ class Check:
         """Whether the share has jumped."""
         return self.evidence >= self.needed
 
+    def plain(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {
+            "outcome": self.outcome,
+            "before": self.before._asdict(),
+            "after": self.after._asdict(),
+            "evidence": float(self.evidence),
+            "needed": float(self.needed),
+            "fires": bool(self.fires),
+        }
+
     @property
     def sentence(self) -> str:
         """The figures in words."""
@@ -102,7 +113,7 @@ class WatchOutcome:
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        checks = [{**asdict(one), "fires": one.fires} for one in self.checks]
+        checks = [one.plain() for one in self.checks]
         back = len(self.settled.back) if self.settled else 0
         told = {"state": self.state, "model": self.model, "sentence": self.sentence}
         return {**told, "checks": checks, "back_in_the_overlay": back}

@@ -15,9 +15,10 @@ from learning.adapters.store import Store
 from learning.alone import RETRAINING
 from learning.errors import SettingsError
 from learning.loop import Loop
-from learning.model import DeployedModel, Mined, MinedSender, Talk, WatchedModel, content_id
+from learning.model import DeployedModel, Job, JobKind, JobState, Mined, MinedSender, Talk, WatchedModel, content_id
 from learning.running_model import GOING_BACK, roll_back_model, settle
 from learning.watching import ENDED, IDLE, KEPT, ROLLED_BACK, WATCHING, WEEK, compare_days, people_of, watch_model
+from learning.working import Outcome, Tell, do_now
 from tests.learning_builders import START, Clock, FakeServer, fresh_database, make_loop, make_project, session, turn
 
 SWAP = START + timedelta(days=60)
@@ -160,6 +161,21 @@ def test_a_model_that_is_as_good_stays_and_is_watched_no_more(world: World) -> N
     assert done.said.startswith(f"{NEW} stays")
     world.hours_after(73, 80, failed=9)
     assert watch_model(world.loop, world.server).state == IDLE
+
+
+def test_what_was_found_stands_on_the_job(world: World) -> None:
+    world.weeks_before()
+    world.hours_after(1, 12)
+
+    def watch(job: Job, say: Tell) -> Outcome:
+        done = watch_model(world.loop, world.server)
+        return Outcome(JobState.DONE, done.sentence, {"model": done.plain()})
+
+    do_now(world.loop, JobKind.WATCH, "ann", watch, lambda step, words: None)
+    (job,) = world.store.jobs(1)
+
+    assert job.state is JobState.DONE
+    assert [one["before"]["of"] > 0 for one in job.report["model"]["checks"]] == [True, True]
 
 
 def test_one_angry_customer_is_one_customer(world: World) -> None:
