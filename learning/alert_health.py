@@ -133,9 +133,12 @@ def audit(loop: Loop) -> Check:
 
 
 def critical_gaps(loop: Loop) -> Iterator[Check]:
-    """Yield every critical gap; the name, which is made of customers' words, is looked up when people are told."""
+    """Yield every critical gap that nobody has handled since it was asked last.
+
+    Its name, which is made of customers' words, is looked up when people are told.
+    """
     for gap in loop.store.gaps().values():
-        if gap.priority is Priority.CRITICAL:
+        if gap.priority is Priority.CRITICAL and (gap.handled_at is None or gap.is_reopened):
             yield Check(
                 AlertKind.GAP,
                 Level.RAISED,

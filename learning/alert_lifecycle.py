@@ -84,11 +84,14 @@ def _after(alert: Alert | None, check: Check, now: datetime) -> Alert | None:
 
 
 def _told_anew(alert: Alert, check: Check) -> Alert:
-    """Return an alert with the figures of now; what is worse than it was told is told again."""
+    """Return an alert with the figures of now; what is worse than it was told is told again.
+
+    What was critical stays so until it is over: one that goes up and down is told once.
+    """
     worse = check.severity is Severity.CRITICAL and alert.severity is not Severity.CRITICAL
     return replace(
         alert,
-        severity=check.severity,
+        severity=Severity.CRITICAL if Severity.CRITICAL in (alert.severity, check.severity) else check.severity,
         title=check.title,
         what=check.what,
         next_step=check.next_step,
@@ -131,9 +134,14 @@ def news(alerts: Sequence[Alert], settings: AlertSettings, now: datetime) -> New
     )
 
 
-def told(alert: Alert, now: datetime) -> Alert:
-    """Return an alert as it is after people were told of it."""
-    return replace(alert, told_at=now) if alert.is_open else replace(alert, closing_told=True)
+def told(alert: Alert, now: datetime, was_open: bool | None = None) -> Alert:
+    """Return an alert as it is after people were told of it; `was_open` says as what, where it may have changed since.
+
+    Of what has changed while the message went out they have yet to hear.
+    """
+    if alert.is_open if was_open is None else was_open:
+        return replace(alert, told_at=now)
+    return replace(alert, told_at=None) if alert.is_open else replace(alert, closing_told=True)
 
 
 def by_weight(alert: Alert) -> tuple[bool, float, str]:

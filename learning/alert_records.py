@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 
@@ -127,6 +127,15 @@ class Delivery:
     def problems(self) -> str:
         """The failures in words, empty without any."""
         return "; ".join(f"{target.name} {reason}" for target, reason in self.failed)
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first message of a conversation, redacted, with the day (UTC) and who wrote it."""
+
+    day: date
+    sender: str
+    text: str
 
 
 @dataclass(frozen=True)

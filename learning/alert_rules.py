@@ -14,6 +14,7 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from learning.alert_records import AlertKind, Check, Hour, Level, Severity
 from learning.alert_statistics import Seen, drop_of_share, fall_of_count, rise_of_share, unusual_day
@@ -28,6 +29,7 @@ QUIET = 6  # hours without a rise after which one is over, though the day as a w
 LEAST_LATELY = 15  # conversations in them; should it not be over after all, it comes back as the same alert
 MONTH = 30  # days
 CALM_CHANCE = 0.05  # from which chance explains a value
+ENDED_CHANCE = 0.01  # of so few cases, were the rise still going on, from which it is taken to be over
 SERIOUS = 5.0  # times the least rise from which somebody must look now
 SILENT = 0.2  # share of the usual conversations under which an assistant may be unreachable
 LEAST_USUAL = 10  # conversations in a few hours; where there are fewer usually, none says nothing
@@ -319,7 +321,8 @@ def _rise(
 ) -> tuple[Level, Hour, int, Seen] | None:
     """Return the level with the window that tells most, None where neither can be judged."""
     found: tuple[Level, Hour, int, Seen] | None = None
-    for hours in (SHORT, LONG):
+    for length in (SHORT, LONG):
+        hours = min(length, _since_told(until, spoiled))
         window = history.window(until, hours)
         if window.conversations < settings.min_conversations:
             continue
@@ -327,16 +330,38 @@ def _rise(
         seen = rise_of_share(_hits(window, column), window.conversations, past[:, column], past[:, CONVERSATIONS])
         if seen is None:
             continue
-        level = _level(seen, seen.value - seen.usual, least, look_level(settings, 2 * WINDOW_LOOKS[hours]))
-        if found is None or _worse(level, seen.chance, found[0], found[3].chance):
+        level = _level(seen, seen.value - seen.usual, least, look_level(settings, 2 * WINDOW_LOOKS[length]))
+        if found is None or _tells_more(level, seen, found[0], found[3]):
             found = (level, window, hours, seen)
     if found is None:
         return None
-    lately = history.window(until, QUIET)
     level, window, hours, seen = found
-    enough = lately.conversations >= LEAST_LATELY
-    is_over = enough and _hits(lately, column) / lately.conversations < seen.usual + least / 2
+    is_over = _is_over(history, until, column, least, seen, spoiled)
     return (Level.CALM if is_over else level), window, hours, seen
+
+
+def _since_told(until: datetime, spoiled: Times) -> int:
+    """Return the whole hours since the newest alert was over: what it was about does not open it again."""
+    ended = [end for _, end in spoiled if end <= until]
+    return max(1, (until - max(ended)) // HOUR) if ended else LONG
+
+
+def _is_over(history: History, until: datetime, column: int, least: float, seen: Seen, spoiled: Times) -> bool:
+    """Return whether the newest hours are as usual though a window as a whole is not.
+
+    One case among few conversations is a large share. So where the share is not small, the number of cases must be one
+    that the usual share explains and that of the window does not.
+    """
+    lately = history.window(until, QUIET)
+    hits, of = _hits(lately, column), lately.conversations
+    if of < LEAST_LATELY:
+        return False
+    if hits / of < seen.usual + least / 2:
+        return True
+    _, past = history.windows(until - LONG * HOUR, QUIET, BASELINE_DAYS, spoiled)
+    usual = rise_of_share(hits, of, past[:, column], past[:, CONVERSATIONS])
+    goes_on = float(stats.binom.cdf(hits, of, seen.value))
+    return usual is not None and usual.chance > CALM_CHANCE and goes_on <= ENDED_CHANCE
 
 
 def _level(seen: Seen, size: float, least: float, chance: float) -> Level:
@@ -350,6 +375,13 @@ ORDER = (Level.RAISED, Level.HELD, Level.CALM, Level.UNKNOWN)
 
 def _worse(level: Level, chance: float, than: Level, than_chance: float) -> bool:
     return (ORDER.index(level), chance) < (ORDER.index(than), than_chance)
+
+
+def _tells_more(level: Level, seen: Seen, than: Level, than_seen: Seen) -> bool:
+    # Of two windows that raise it the one with the larger share tells how bad it is now, however sure the other is.
+    if level is than is Level.RAISED:
+        return seen.value > than_seen.value
+    return _worse(level, seen.chance, than, than_seen.chance)
 
 
 def _severity(seen: Seen, least: float) -> Severity:

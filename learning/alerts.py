@@ -150,11 +150,11 @@ def _tell(loop: Loop, notifier: Notifier) -> Told:
         logger.warning("some targets were not reached: %s", delivery.problems)
     if not delivery.delivered:
         return Told(found, delivery, len(found.alerts), f"nobody was reached: {delivery.problems}")
-    ids = {alert.alert_id for alert in found.alerts}
+    ids = {alert.alert_id: alert.is_open for alert in found.alerts}
     key = NOTICES + content_id(*sorted(ids), now.isoformat())
     loop.store.note_told(key, [target.key for target in delivery.delivered], now)
     loop.store.update_alerts(
-        lambda alerts: [as_told(one, now) for one in alerts if one.alert_id in ids],
+        lambda alerts: [as_told(one, now, ids[one.alert_id]) for one in alerts if one.alert_id in ids],
         closed_since=now - DAY * 2,
         seen={},
     )
@@ -191,8 +191,9 @@ def _numbers(loop: Loop, mined: datetime, times: Mapping[AlertKind, Any], seen: 
     # A conversation ends when nobody has said anything for so long: only then its day is complete.
     settled = mined - timedelta(minutes=loop.settings.conversations.idle_minutes)
     day = settled.astimezone(timezone.utc).date() - DAY
-    is_new_hour = hour.isoformat() > loop.store.alerts_seen(LAST_HOUR)
-    is_new_day = day.isoformat() > loop.store.alerts_seen(LAST_DAY)
+    now = loop.now().astimezone(timezone.utc)
+    is_new_hour = _is_new(hour.isoformat(), loop.store.alerts_seen(LAST_HOUR), now.isoformat())
+    is_new_day = _is_new(day.isoformat(), loop.store.alerts_seen(LAST_DAY), now.date().isoformat())
     if not is_new_hour and not is_new_day:
         return
     history = History.of(loop.store.hours(midnight(day) - PATTERN_DAYS * DAY, hour))
@@ -213,6 +214,11 @@ def _numbers(loop: Loop, mined: datetime, times: Mapping[AlertKind, Any], seen: 
         yield alert_rules.drift(read_drift(loop, day), day, settings)
 
 
+def _is_new(found: str, seen: str, now: str) -> bool:
+    """Whether an hour or a day is new; one that was `seen` in the future was seen by a clock that was wrong."""
+    return found > seen or seen > now
+
+
 def _accuracy(loop: Loop, day: date) -> Check:
     found = read_accuracy(loop, day - (BASELINE_DAYS + RECENT_DAYS) * DAY, day)
     days = {one: (right, checked) for one, right, checked in found.days}
@@ -228,13 +234,13 @@ def read_drift(loop: Loop, day: date) -> Drift | None:
     said = loop.store.openings(since, midnight(day) + DAY, PER_DAY)
     if len(said) < loop.settings.alerts.min_conversations:
         return None
-    vectors = np.asarray(loop.encoder.encode([text for _, text in said]), dtype=np.float64)
-    found = measure(vectors, [one for one, _ in said], day, seed=day.toordinal())
+    vectors = np.asarray(loop.encoder.encode([one.text for one in said]), dtype=np.float64)
+    found = measure(vectors, [one.day for one in said], day, seed=day.toordinal())
     if found is None:
         return None
     first = day - (RECENT_DAYS - 1) * DAY
-    recent = [text for one, text in said if one >= first]
-    before = [text for one, text in said if one < first]
+    recent = [(one.sender, one.text) for one in said if one.day >= first]
+    before = [one.text for one in said if one.day < first]
     return Drift(*found, words=words_said_more(recent, before))
 
 

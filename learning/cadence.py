@@ -23,6 +23,7 @@ DAY_NAMES = {"sun": "Sunday", "mon": "Monday", "tue": "Tuesday", "wed": "Wednesd
 }
 EXAMPLE = 'write five fields such as "0 3 * * sun"'
 BEGINNING = datetime.fromisoformat("2024-01-01T00:00:00+00:00")  # a line that never comes after it comes never
+LONGEST = 366 * 24 * 60  # minutes
 INSTANT = timedelta(microseconds=1)
 # What cron(8) does, too (Vixie): times that come a second time because the clock was set back by less than this are
 # not taken twice; by more, the clock was wrong before, and the new time counts.
@@ -58,8 +59,8 @@ def every(minutes: int, where: str) -> Cadence:
         SettingsError: it is none; `where` names the setting.
 
     """
-    if minutes < 1:
-        raise SettingsError(f"is {minutes}, not a number of minutes", where, "use 1 or more")
+    if not 1 <= minutes <= LONGEST:
+        raise SettingsError(f"is {minutes}, not a number of minutes", where, f"use 1 to {LONGEST} (a year)")
     return Cadence(minutes=minutes)
 
 

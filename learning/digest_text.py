@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from learning.alert_records import Message
-from learning.alert_words import safe_what
+from learning.alert_words import MOST_TOLD, safe_what
 from learning.digest import Digest, days_words
 from learning.message_page import render
 
@@ -17,12 +17,12 @@ def digest_message(digest: Digest, hub_url: str) -> Message:
     """Return a digest in every form; `hub_url` is the hub as readers reach it."""
     days = days_words(digest.since, digest.until)
     title = f"Evergreen: {days}"
+    content = {"title": title, "days": days, "digest": digest, "hub_url": hub_url}
+    html = render("digest.html.j2", **content, safe_what=safe_what, most=MOST_TOLD)
     if digest.is_quiet:
         line = digest.headline
-        html = render("digest.html.j2", title=title, days=days, digest=digest, hub_url=hub_url, safe_what=safe_what)
         return Message(title, line + "\n", html, line)
     text = "\n".join(_plain(digest, days, hub_url)) + "\n"
-    html = render("digest.html.j2", title=title, days=days, digest=digest, hub_url=hub_url, safe_what=safe_what)
     return Message(title, text, html, "\n".join(_markdown(digest, hub_url)))
 
 
@@ -33,10 +33,12 @@ def _plain(digest: Digest, days: str, hub_url: str) -> Iterator[str]:
     yield f"The hub: {hub_url}/"
     if digest.alerts:
         yield from ("", "OPEN ALERTS")
-        for alert in digest.alerts:
+        for alert in digest.alerts[:MOST_TOLD]:
             yield f"- {alert.severity.value}: {alert.title}. {safe_what(alert)}"
             yield f"  Do: {alert.next_step}"
             yield f"  {hub_url}{alert.link}"
+        if len(digest.alerts) > MOST_TOLD:
+            yield f"- and {len(digest.alerts) - MOST_TOLD} more: {hub_url}/status"
     yield from ("", "NUMBERS, beside the same number of days before")
     for number in digest.numbers:
         interval = f" ({number.interval})" if number.interval else ""

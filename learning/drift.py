@@ -11,7 +11,7 @@ own weekday, and the p-value is the share of permutations whose distance is at l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import sqrt
@@ -69,12 +69,22 @@ def measure(vectors: Floats, days: Sequence[date], last: date, seed: int) -> tup
     return float(distance), chance, recent, len(days) - recent
 
 
-def words_said_more(recent: Sequence[str], before: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
-    """Return the words that stand out in recent messages, the clearest first, with their counts in both times."""
-    now, then = (_counted(texts) for texts in (recent, before))
+def words_said_more(recent: Sequence[tuple[str, str]], before: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """Return the words that stand out in recent messages, the clearest first, with their counts in both times.
+
+    Args:
+        recent: who said it, and what; a word that too few people said is never among the words.
+        before: what was said before.
+
+    """
+    now, then = _counted(text for _, text in recent), _counted(before)
+    people: dict[str, set[str]] = {}
+    for sender, text in recent:
+        for word in words_of(text):
+            people.setdefault(word, set()).add(sender)
     scored = []
     for word, count in now.items():
-        if count < LEAST_WORD_PEOPLE:
+        if len(people[word]) < LEAST_WORD_PEOPLE:
             continue
         share, was = count / len(recent), (then[word] + 0.5) / (len(before) + 1)
         common = (count + then[word] + 0.5) / (len(recent) + len(before) + 1)
@@ -84,7 +94,7 @@ def words_said_more(recent: Sequence[str], before: Sequence[str]) -> tuple[tuple
     return tuple((word, count, was) for _, word, count, was in sorted(scored, reverse=True)[:WORDS_TOLD])
 
 
-def _counted(texts: Sequence[str]) -> Counter[str]:
+def _counted(texts: Iterable[str]) -> Counter[str]:
     """Return how many texts have each word; each text is of another person, or another day."""
     return Counter(word for text in texts for word in set(words_of(text)) - STOP_WORDS)
 

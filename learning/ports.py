@@ -7,7 +7,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from learning.alert_records import Alert, Delivery, Hour, Message, Target
+from learning.alert_records import Alert, Delivery, Hour, Message, Opening, Target
 from learning.browsing_records import (
     Annotation,
     Choices,
@@ -549,7 +549,7 @@ class AlertStore(Protocol):
     def note_told(self, key: str, targets: Sequence[str], at: datetime) -> None: ...
     def notices_between(self, prefix: str, since: datetime, until: datetime) -> int: ...
     def hours(self, since: datetime, until: datetime) -> list[Hour]: ...
-    def openings(self, since: datetime, until: datetime, per_day: int) -> list[tuple[date, str]]: ...
+    def openings(self, since: datetime, until: datetime, per_day: int) -> list[Opening]: ...
 
 
 class JobStore(Protocol):

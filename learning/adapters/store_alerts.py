@@ -16,7 +16,7 @@ from learning.adapters.audit_log import append_row, content_hash
 from learning.adapters.database import get_meta, insert, set_meta, upsert
 from learning.adapters.facets import SPREAD
 from learning.adapters.store_conversations import ConversationTables
-from learning.alert_records import Alert, AlertKind, Hour, Severity
+from learning.alert_records import Alert, AlertKind, Hour, Opening, Severity
 from learning.errors import NotFound, StoreError
 
 SEEN = "alerts:"  # begins the key of what the rules have looked at last
@@ -141,7 +141,7 @@ class AlertTables(ConversationTables):
             rows = connection.execute(query).all()
         return [Hour(datetime.fromtimestamp(row.hour * HOUR, timezone.utc), *row[1:]) for row in rows]
 
-    def openings(self, since: datetime, until: datetime, per_day: int) -> list[tuple[date, str]]:
+    def openings(self, since: datetime, until: datetime, per_day: int) -> list[Opening]:
         """Return first messages of conversations, redacted, with their day (UTC): each person's first one of a day.
 
         Of a day with more than `per_day` those with the smallest hashes of the person and the day are taken: a sample
@@ -160,7 +160,7 @@ class AlertTables(ConversationTables):
         found = []
         for day, said in days.items():
             drawn = sorted(said, key=lambda sender: hashlib.sha256(f"{day} {sender}".encode()).digest())
-            found += [(day, said[sender]) for sender in drawn[:per_day]]
+            found += [Opening(day, sender, said[sender]) for sender in drawn[:per_day]]
         return found
 
 

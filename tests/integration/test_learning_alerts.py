@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,6 +20,8 @@ from learning.adapters.store import Store
 from learning.alert_records import Alert, AlertKind, Severity
 from learning.alerts import check_alerts, close, open_alerts, read_drift, snooze, tell_alerts
 from learning.browsing_records import Annotation, Verdict
+from learning.digest import build_digest
+from learning.digest_text import digest_message
 from learning.errors import NotFound, ReviewError, StoreError
 from learning.loop import Loop
 from learning.model import DeployedModel, Job, JobKind, JobState, Outcome, Priority, content_id
@@ -120,10 +123,12 @@ def test_a_burst_of_what_is_not_understood_opens_one_alert_that_closes_by_itself
     bad = NOW.replace(minute=0) - 3 * HOUR
 
     def changes(at):
-        return {"count": 20, "fallbacks": 0.7} if bad <= at < bad + 3 * HOUR else {"fallbacks": 0.01}
+        return {"count": 12, "fallbacks": 0.7} if bad <= at < bad + 3 * HOUR else {"fallbacks": 0.01}
 
-    fill(loop.store, until=NOW + 14 * HOUR, days=61, changes=changes)
-    mined(loop.store, NOW)
+    fill(loop.store, until=NOW + 24 * HOUR, days=61, changes=changes)
+    later(loop, -4 * HOUR)
+    assert check_alerts(loop) == ()
+    later(loop, 4 * HOUR)
     people = FakeNotifier()
     (alert,) = check_alerts(loop)
     assert alert.kind is AlertKind.FALLBACK
@@ -131,11 +136,12 @@ def test_a_burst_of_what_is_not_understood_opens_one_alert_that_closes_by_itself
     assert tell_alerts(loop, people).message == "1 alerts told to 1 targets"
     assert check_alerts(loop) == open_alerts(loop)
     assert tell_alerts(loop, people).message == "nothing to tell"
-    for _ in range(13):
+    for _ in range(23):
         later(loop, HOUR)
         check_alerts(loop)
         tell_alerts(loop, people)
-    assert AlertKind.FALLBACK not in kinds(open_alerts(loop))
+    assert open_alerts(loop) == ()
+    assert len(people.sent) == 2
     texts = [message.text for _, message in people.sent]
     assert sum(f"New, critical: {alert.title}" in text for text in texts) == 1
     assert sum(f"Over, critical: {alert.title}" in text for text in texts) == 1
@@ -198,11 +204,37 @@ def test_openings_are_one_a_person_and_day_and_a_sample_that_does_not_change(loo
         connection.execute(sa.update(schema.conversations).values(sender="same"))
     since = NOW - 2 * DAY
     found = loop.store.openings(since, NOW, 60)
-    assert [day for day, _ in found] == sorted({day for day, _ in found})
+    assert [one.day for one in found] == sorted({one.day for one in found})
     fill(loop.store, until=NOW - 30 * DAY, days=2)
     many = loop.store.openings(NOW - 32 * DAY, NOW - 30 * DAY, 7)
     assert many == loop.store.openings(NOW - 32 * DAY, NOW - 30 * DAY, 7)
-    assert max(sum(day == one for day, _ in many) for one, _ in many) == 7
+    assert max(sum(other.day == one.day for other in many) for one in many) == 7
+
+
+def test_a_clock_that_was_weeks_ahead_stops_no_look(loop) -> None:
+    def changes(at):
+        return {"count": 20, "fallbacks": 0.7} if at >= NOW - 4 * HOUR else {"fallbacks": 0.01}
+
+    fill(loop.store, changes=changes)
+    later(loop, 20 * DAY)
+    check_alerts(loop)
+    later(loop, -20 * DAY)
+    assert AlertKind.FALLBACK in kinds(check_alerts(loop))
+
+
+def test_a_word_that_one_person_says_every_day_is_told_to_nobody(loop) -> None:
+    fill(loop.store, days=40, changes=lambda at: {"words": ("voucher", *WORDS)} if at > NOW - 7 * DAY else {})
+    table = schema.conversations
+    with loop.store._database.write() as connection:
+        ids = connection.execute(sa.select(table.c.conversation_id, table.c.started).order_by(table.c.started)).all()
+        last = {row.started.date(): row.conversation_id for row in ids}
+        mine = table.c.conversation_id.in_(list(last.values()))
+        connection.execute(sa.update(table).where(mine).values(sender="00", opening="i am zeppelina"))
+    found = read_drift(loop, (NOW - DAY).date())
+    said = {opening.text for opening in loop.store.openings(NOW - 7 * DAY, NOW, 999)}
+    assert "i am zeppelina" in said
+    assert "zeppelina" not in {word for word, _, _ in found.words}
+    assert "voucher" in {word for word, _, _ in found.words}
 
 
 def test_drift_needs_enough_to_read(loop) -> None:
@@ -361,6 +393,28 @@ def test_a_crash_after_sending_tells_again_and_never_not_at_all(loop) -> None:
     again = FakeNotifier()
     tell_alerts(loop, again)
     assert (len(people.sent), len(again.sent)) == (1, 1)
+
+
+def test_what_closes_while_the_message_goes_out_is_told_as_over(loop) -> None:
+    class Slow(FakeNotifier):
+        def send(self, message, to):
+            now = loop.now()
+            loop.store.update_alerts(lambda alerts: [replace(one, closed_at=now) for one in alerts], now, {})
+            return super().send(message, to)
+
+    put(loop, "a")
+    tell_alerts(loop, Slow())
+    people = FakeNotifier()
+    tell_alerts(loop, people)
+    assert [message.title for _, message in people.sent] == ["Evergreen: over: title a"]
+
+
+def test_a_digest_with_many_alerts_is_not_endless(loop) -> None:
+    put(loop, *(f"n{number}" for number in range(40)))
+    message = digest_message(build_digest(loop, (NOW - DAY).date(), (NOW - DAY).date()), "http://hub")
+    for form in (message.text, message.html):
+        assert len(set(re.findall(r"title n\d+", form))) == 15
+        assert "25 more" in form
 
 
 def test_without_targets_nothing_is_taken_for_told(loop) -> None:

@@ -53,6 +53,14 @@ def test_one_calm_look_closes_nothing_and_two_do() -> None:
     assert (alert.closed_at, alert.closed_by) == (START + CALM_LOOKS * HOUR, "")
 
 
+def test_what_goes_up_and_down_between_warning_and_critical_is_told_once() -> None:
+    (alert,) = settle([], [check(Level.RAISED, severity=Severity.CRITICAL)], [KIND], START)
+    alert = told(alert, START)
+    for number, severity in enumerate((Severity.WARNING, Severity.CRITICAL), start=1):
+        (alert,) = settle([alert], [check(Level.RAISED, severity=severity)], [KIND], START + number * HOUR)
+        assert (alert.severity, alert.told_at) == (Severity.CRITICAL, START)
+
+
 def test_what_nobody_can_judge_stays_as_it_is() -> None:
     (alert,) = after([Level.RAISED, *[Level.UNKNOWN] * 50])
     assert alert.is_open

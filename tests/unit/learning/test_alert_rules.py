@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
+from learning.alert_health import critical_gaps
 from learning.alert_records import AlertKind, Hour, Level, Severity
 from learning.alert_rules import (
     WINDOW_LOOKS,
@@ -21,7 +23,9 @@ from learning.alert_rules import (
     traffic,
 )
 from learning.drift import Drift
+from learning.model import Priority
 from learning.settings import AlertSettings
+from tests.learning_builders import gap
 
 START = datetime(2024, 1, 1, tzinfo=timezone.utc)  # a Monday
 NOW = START + timedelta(days=60, hours=15)
@@ -80,6 +84,32 @@ def test_it_is_over_once_six_hours_were_usual_though_the_day_was_not() -> None:
     burst = world(lambda at: {"fallbacks": 15} if NOW - 9 * HOUR <= at < NOW - 6 * HOUR else {})
     assert fallback(burst, NOW, RULE).level is Level.CALM
     assert fallback(burst, NOW - 5 * HOUR, RULE).level is Level.RAISED
+
+
+def test_one_case_among_few_conversations_does_not_keep_a_burst_alive() -> None:
+    def changes(at):
+        if NOW - 12 * HOUR <= at < NOW - 9 * HOUR:
+            return {"conversations": 20, "fallbacks": 14}
+        return {"conversations": 4, "fallbacks": int(at.hour == 13)}  # one in a hundred
+
+    assert fallback(world(changes), NOW, RULE).level is Level.CALM
+
+
+def test_what_was_told_and_is_over_does_not_come_back_with_the_day_that_still_has_it() -> None:
+    def changes(at):
+        if NOW - 14 * HOUR <= at < NOW - 11 * HOUR:
+            return {"fallbacks": 15}
+        return {"fallbacks": 5} if at >= NOW - 2 * HOUR else {}
+
+    told = [(NOW - 15 * HOUR, NOW - 4 * HOUR)]
+    assert fallback(world(changes), NOW, RULE).level is Level.RAISED
+    assert fallback(world(changes), NOW, RULE, told).level is not Level.RAISED
+
+
+def test_of_two_windows_that_raise_it_the_larger_rise_is_told() -> None:
+    found = fallback(world(since(3, conversations=80, fallbacks=56)), NOW, RULE)
+    assert "In the 3 hours" in found.what
+    assert found.severity is Severity.CRITICAL
 
 
 def test_with_hardly_any_conversations_nothing_is_judged() -> None:
@@ -162,3 +192,12 @@ def test_the_looks_of_a_month_share_what_is_allowed() -> None:
     total = sum(count * look_level(RULE, count) for count in looks)
     total += 2 * sum(count * look_level(RULE, 2 * count) for count in WINDOW_LOOKS.values())
     assert 30 * total == pytest.approx(RULE.false_alarms)
+
+
+def test_a_gap_that_was_handled_is_told_again_only_when_it_comes_back() -> None:
+    asked = gap("a" * 16, priority=Priority.CRITICAL)
+    handled = replace(asked, gap_id="b" * 16, handled_at=START)
+    back = replace(handled, gap_id="c" * 16, reopened_at=START + timedelta(days=1))
+    loop = SimpleNamespace(store=SimpleNamespace(gaps=lambda: {one.gap_id: one for one in (asked, handled, back)}))
+
+    assert [check.subject for check in critical_gaps(loop)] == [asked.gap_id, back.gap_id]  # type: ignore[arg-type]

@@ -203,9 +203,10 @@ def test_drift_needs_every_week() -> None:
 
 def test_words_that_stand_out_are_told_and_no_word_of_few_people() -> None:
     before = ["where is my parcel", "reset my password"] * 50
-    recent = ["where is my parcel"] * 20 + ["my voucher code is wrong"] * 8 + ["the zeppelin landed"] * 3
-    words = words_said_more(recent, before)
+    said = ["where is my parcel"] * 20 + ["my voucher code is wrong"] * 8 + ["the zeppelin landed"] * 3
+    words = words_said_more([(f"person {number}", text) for number, text in enumerate(said)], before)
     assert words[0][0] in ("voucher", "code", "wrong")
     assert ("voucher", 8, 0) in words
     assert "zeppelin" not in {word for word, _, _ in words}
     assert LEAST_WORD_PEOPLE > 3
+    assert words_said_more([("one person", text) for text in said], before) == ()

@@ -121,3 +121,9 @@ def test_what_has_run_at_a_time_of_day_does_not_run_again_at_it() -> None:
 def test_a_clock_that_was_a_year_ahead_holds_nothing_up() -> None:
     weekly, ahead = Cadence(cron="0 3 * * sun"), SUNDAY_AT_3 + 364 * DAY
     assert corrected(weekly, ahead + 7 * DAY, ahead, MONDAY) == SUNDAY_AT_3
+
+
+@pytest.mark.parametrize("minutes", [0, 10**12])
+def test_minutes_that_no_calendar_holds_are_no_cadence(minutes) -> None:
+    with pytest.raises(SettingsError, match="not a number of minutes"):
+        every(minutes, "here")
