@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from deploy.backups import check, create, prune, restore, utc_now
+from deploy.backups import check, create, left_out, prune, restore, utc_now
 from learning import console
 from learning.errors import EvergreenError
 from learning.review_options import AS_JSON
@@ -34,10 +34,14 @@ def create_command(
     """Make a backup while everything runs."""
     archive = create(project, to, os.environ, utc_now())
     gone = prune(to, keep) if keep else []
+    missing = left_out(project, os.environ)
     if json:
-        console.print_json({"archive": archive, "bytes": archive.stat().st_size, "deleted": gone})
+        found = {"archive": archive, "bytes": archive.stat().st_size, "deleted": gone, "left_out": missing}
+        console.print_json(found)
         return
     console.out.print(f"{archive} ({archive.stat().st_size / 1e6:,.1f} MB)")
+    for name, kind in missing.items():
+        console.out.print(f"not in it: {name}, which is kept in {kind}; back it up with its own tools")
     for path in gone:
         console.out.print(f"deleted {path}")
 

@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,7 +33,7 @@ import sqlalchemy as sa
 from components import slack_inbox
 from hub.settings import load_hub_settings
 from learning.adapters import schema
-from learning.adapters.endpoints import tracker_url
+from learning.adapters.endpoints import SQL, TrackerConfig, read_tracker_store
 from learning.adapters.project import LEARNED_FOLDER, Project
 from learning.adapters.store import Store
 from learning.errors import EvergreenError
@@ -46,6 +46,7 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 DUMP_SECONDS = 3600
+BEATING = timedelta(seconds=20)  # a worker gives a sign of life every five seconds
 BLOCK = 1 << 20
 TRIGGERED = sa.text(
     "SELECT DISTINCT quote_ident(proname) FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid"
@@ -106,12 +107,22 @@ class Restored:
 
 
 def databases(settings: Settings, environ: Mapping[str, str]) -> tuple[Database, ...]:
-    """Return the databases of a project in the order in which they are copied: the tracker store is the last."""
+    """Return the databases of a project in the order in which they are copied: the tracker store is the last.
+
+    One that is kept in something else (`left_out`) has tools of its own.
+    """
     found = [Database(name, url) for name, url in _addresses(settings, environ).items()]
-    for one in found:
-        if one.kind not in (SQLITE, POSTGRESQL):
-            raise BackupError(f"is kept in {one.kind}", f"database {one.name}", "back it up with its own tools")
-    return tuple(one for one in found if one.kind == POSTGRESQL or one.path.is_file())
+    return tuple(one for one in found if one.kind == POSTGRESQL or (one.kind == SQLITE and one.path.is_file()))
+
+
+def left_out(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the databases that no backup holds, with what keeps them."""
+    settings = load_settings(root, environ)
+    kinds = {name: Database(name, url).kind for name, url in _addresses(settings, environ).items()}
+    store = _tracker(settings)
+    if store.kind != SQL:
+        kinds["tracker"] = store.kind
+    return {name: kind for name, kind in kinds.items() if kind not in (SQLITE, POSTGRESQL)}
 
 
 def create(root: Path, folder: Path, environ: Mapping[str, str], now: datetime) -> Path:
@@ -171,7 +182,7 @@ def restore(archive: Path, root: Path, environ: Mapping[str, str], now: datetime
     """
     settings = load_settings(root, environ)
     manifest = check(archive)
-    _check_stopped(settings)
+    _check_stopped(settings, databases(settings, environ), now)
     targets = {one.name: one for one in _targets(settings, environ, manifest)}
     former = create(root, archive.parent, environ, now) if _holds_anything(settings, environ) else None
     with _opened(archive) as tar, tempfile.TemporaryDirectory(prefix=".restore-", dir=archive.parent) as scratch:
@@ -430,8 +441,10 @@ def _forget_learned(settings: Settings, manifest: Manifest) -> None:
             path.unlink()
 
 
-def _check_stopped(settings: Settings) -> None:
-    for name, url in (("bot", settings.bot.url), ("desk", settings.desk.url)):
+def _check_stopped(settings: Settings, there: Sequence[Database], now: datetime) -> None:
+    """Refuse while anything runs: it would write into what is put back, or into a file that is gone."""
+    parts_of_it = {"bot": settings.bot.url, "desk": settings.desk.url, "hub": settings.digest.hub_url}
+    for name, url in parts_of_it.items():
         parts = urlsplit(url)
         try:
             with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=2):
@@ -439,6 +452,11 @@ def _check_stopped(settings: Settings) -> None:
         except OSError:
             continue
         raise BackupError(f"answers at {url}", name, "stop everything first: it would write into what is put back")
+    if any(one.name == "learning" for one in there):
+        for worker in Store(settings.store.url).workers(now - BEATING):
+            raise BackupError(
+                "is at work", f"worker {worker}", "stop everything first; of a killed one wait 20 s"
+            )
 
 
 def _learned(settings: Settings) -> Path:
@@ -449,14 +467,19 @@ def _addresses(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]
     """Return where each database is, in the order in which they are copied."""
     root = settings.root
     slack = environ.get(slack_inbox.VARIABLE) or str(slack_inbox.DEFAULT)
+    tracker = _tracker(settings)
     return {
         "learning": _below(root, settings.store.url),
         "desk": _below(root, settings.desk.database),
         "hub": _below(root, f"sqlite:///{load_hub_settings(root, environ).database}"),
         "slack": _below(root, f"sqlite:///{slack}"),
         "shop": _below(root, environ.get("EVERGREEN_SHOP_DB") or SHOP_URL),
-        "tracker": tracker_url(settings.path(settings.project.endpoints), root),
+        **({"tracker": tracker.url} if tracker.kind == SQL else {}),
     }
+
+
+def _tracker(settings: Settings) -> TrackerConfig:
+    return read_tracker_store(settings.path(settings.project.endpoints), settings.root)
 
 
 def _below(root: Path, url: str) -> str:

@@ -24,10 +24,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from deploy.backups import BackupError, check, create, prune, restore
+from deploy.backups import BackupError, check, create, left_out, prune, restore
 from hub.staff.accounts import Accounts
 from hub.staff.roles import Role
 from learning.adapters.store import Store
+from learning.model import JobKind
 from tests.integration.conftest import POSTGRES
 from tests.learning_builders import TrackerFile, make_project, talk, upgrade_to
 
@@ -41,7 +42,7 @@ def environ() -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    return {"EVERGREEN_BOT_URL": nobody, "EVERGREEN_DESK_URL": nobody}
+    return {"EVERGREEN_BOT_URL": nobody, "EVERGREEN_DESK_URL": nobody, "EVERGREEN_HUB_URL": nobody}
 
 
 @pytest.fixture
@@ -215,6 +216,23 @@ def test_nothing_is_put_back_under_a_running_bot(project: Path, tmp_path: Path, 
         running = {**environ, "EVERGREEN_BOT_URL": f"http://127.0.0.1:{bot.getsockname()[1]}"}
         with pytest.raises(BackupError, match="stop everything first"):
             restore(archive, project, running, LATER)
+
+
+def test_nothing_is_put_back_under_a_worker(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    archive = create(project, tmp_path / "kept", environ, AT)
+    Store(f"sqlite:///{project}/var/learning.db").beat_worker("here:1:light", (JobKind.MINE,), LATER, AT)
+
+    with pytest.raises(BackupError, match=r"worker here:1:light: is at work"):
+        restore(archive, project, environ, LATER + timedelta(seconds=5))
+    assert restore(archive, project, environ, LATER + timedelta(minutes=5)).problems == ()
+
+
+def test_what_other_tools_back_up_is_named(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    (project / "endpoints.yml").write_text("tracker_store:\n  type: redis\n  url: 127.0.0.1\n", "utf-8")
+    archive = create(project, tmp_path / "kept", environ, AT)
+
+    assert left_out(project, environ) == {"tracker": "redis"}
+    assert "databases/tracker" not in [item.name for item in check(archive).items]
 
 
 def test_a_full_disk_leaves_no_half_archive(project: Path, tmp_path: Path, environ: dict[str, str]) -> None:
