@@ -454,9 +454,7 @@ def _check_stopped(settings: Settings, there: Sequence[Database], now: datetime)
         raise BackupError(f"answers at {url}", name, "stop everything first: it would write into what is put back")
     if any(one.name == "learning" for one in there):
         for worker in Store(settings.store.url).workers(now - BEATING):
-            raise BackupError(
-                "is at work", f"worker {worker}", "stop everything first; of a killed one wait 20 s"
-            )
+            raise BackupError("is at work", f"worker {worker}", "stop everything first; of a killed one wait 20 s")
 
 
 def _learned(settings: Settings) -> Path:

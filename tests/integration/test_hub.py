@@ -60,7 +60,8 @@ def client(world: World) -> Iterator[TestClient]:
 
 
 def test_only_what_must_be_is_public() -> None:
-    assert {"/login", "/login/oidc", "/login/oidc/back", "/healthz"} == PUBLIC
+    # Prometheus has a token of its own: without it, or a login, it is refused.
+    assert {"/login", "/login/oidc", "/login/oidc/back", "/healthz", "/metrics/prometheus"} == PUBLIC
     assert not is_public("/statics")
 
 

@@ -348,10 +348,6 @@ def test_without_a_secret_the_operator_is_warned(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delenv("EVERGREEN_WEBCHAT_SECRET", raising=False)
-    # What another test's libraries did to logging is no matter here.
-    logger = logging.getLogger("components.webchat_channel")
-    monkeypatch.setattr(logger, "disabled", False)
-    monkeypatch.setattr(logger, "propagate", True)
-    with caplog.at_level(logging.WARNING, logger=logger.name):
+    with caplog.at_level(logging.WARNING, logger="components.webchat_channel"):
         WebchatInput.from_credentials(None)
     assert "EVERGREEN_WEBCHAT_SECRET is not set" in caplog.text
