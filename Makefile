@@ -22,7 +22,7 @@ train: install  ## train a model from the working tree
 	@$(PYTHON_BIN) -m rasa train
 
 test: install  ## run all tests
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile
+	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: install  ## lint, types, import rules
 	@$(PYTHON_BIN) -m ruff check .

@@ -26,6 +26,7 @@ TYPER = {
     "hub": ("hub.__main__", "cli"),
     "deploy.run": ("deploy.run", "app"),
     "deploy.demo": ("deploy.demo", "app"),
+    "deploy.backup": ("deploy.backup", "app"),
 }
 PLAIN = {"deploy.sample": ("deploy.sample", "main"), "scripts.settings_page": ("scripts.settings_page", "main")}
 ARGPARSE = {"shop": ("shop.__main__", "_parser")}
