@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from learning.branch import for_everybody
+from learning.cadence import Cadence
 from learning.exams import CASE, EvaluationRow, SuiteCount
 from learning.gate_rules import Rule, State
 from learning.jobs import OPEN, JobView, view, worker_is_there
@@ -86,7 +87,7 @@ class Retraining:
     newest: Comparison | None
     jobs: tuple[Job, ...]
     models: tuple[ModelRow, ...]
-    cron: str
+    often: str
     evaluations: tuple[EvaluationRow, ...] = ()
 
 
@@ -107,7 +108,7 @@ def read_retraining(loop: Loop) -> Retraining:
         newest=next((one for one in compared if one is not None), None),
         jobs=tuple(job for job in trainings if job.state not in OPEN)[:JOBS_SHOWN],
         models=models,
-        cron=loop.settings.schedule.retrain_cron,
+        often=Cadence(cron=loop.settings.schedule.retrain_cron).words,
         evaluations=tuple(loop.store.evaluations(EVALUATIONS_SHOWN)),
     )
 

@@ -21,11 +21,11 @@ RUNNING = "The running model"
 RUNNING_UNKNOWN = "Which model runs is not known yet: a worker looks before each training."
 RUNNING_SINCE = "Live since {at}."
 ACCURACY = "Understands {after} of {total} held-out messages ({share} %)."
-NO_CARD = "It was not made here, or by an earlier version: nothing more is known of it."
+NO_CARD = "It came from no retraining, or from one of an earlier version: nothing more is known of it."
 WAITING_ENTRIES = (
     "Answered by the overlay: {entries}. A training teaches them, and takes over those with enough examples."
 )
-SCHEDULED = "By itself it trains at {cron} (cron, UTC)."
+SCHEDULED = "By itself it trains {often}."
 
 # Starting
 START = "Train a new model"
@@ -195,7 +195,7 @@ RUN_AGAIN = "Run it again"
 RUN_AGAIN_SUMMARY = "Go back to it"
 RUN_AGAIN_HINT = "What newer models had absorbed is answered by the overlay again, at once."
 HISTORY = "Former jobs"
-NO_JOBS = "Nothing was asked for yet."
+NO_JOBS = "No training or change of models was asked for yet."
 JOB = "Job"
 
 # What was done, and what went wrong
